@@ -1,0 +1,1 @@
+//! ipvsadm, ipvsadm-save, ipvsadm-restore and lvsctl.

@@ -1,0 +1,2 @@
+//! The law of the packet.
+#![no_std]

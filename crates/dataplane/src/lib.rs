@@ -1,0 +1,1 @@
+//! Loads, pins, fills and reads the eBPF data plane.

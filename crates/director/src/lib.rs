@@ -1,0 +1,1 @@
+//! lvsd: owns the model and keeps the data plane equal to it.

@@ -1,0 +1,1 @@
+//! What the operator means: commands, virtual services, real servers.

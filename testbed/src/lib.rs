@@ -1,0 +1,1 @@
+//! Packet fixtures, golden files, differential tests and namespace labs.
