@@ -1,0 +1,5 @@
+//! The house rules as a test.
+use crate::tool::Outcome;
+pub(crate) fn run() -> Outcome {
+    Ok(())
+}
