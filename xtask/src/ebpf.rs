@@ -73,19 +73,19 @@ pub(crate) fn verify() -> Outcome {
     Ok(())
 }
 
-/// When cargo calls this program in rustc's place: calls rustc, with a crate identity of our own for `lvs-core`. Cargo
-/// derives it from the absolute path of a crate outside the workspace, and it is part of every symbol; without this the
-/// object would differ from folder to folder.
+/// When cargo calls this program in rustc's place: calls rustc, with a crate identity of our own for our libraries.
+/// Cargo derives it from the absolute path of a crate outside the workspace, and it is part of every symbol; without
+/// this the object would differ from folder to folder.
 pub(crate) fn as_rustc_wrapper() -> Option<ExitCode> {
     std::env::var_os(WRAPPER_VARIABLE)?;
     let mut words = std::env::args_os().skip(1);
     let compiler = words.next()?;
     let mut words: Vec<_> = words.collect();
-    if words.iter().any(|word| word == "lvs_core") {
-        for word in &mut words {
-            if word.to_string_lossy().starts_with("metadata=") {
-                *word = "metadata=lvs-core".into();
-            }
+    let name = words.iter().skip_while(|word| *word != "--crate-name").nth(1).cloned().unwrap_or_default();
+    if name.to_string_lossy().starts_with("lvs_") {
+        for word in words.iter_mut().filter(|word| word.to_string_lossy().starts_with("metadata=")) {
+            *word = "metadata=".into();
+            word.push(&name);
         }
     }
     let status = Command::new(compiler).args(words).status().ok()?;

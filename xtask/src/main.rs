@@ -13,7 +13,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask ebpf             build the eBPF object into crates/dataplane/bpf/lvs.o
 cargo xtask ebpf --verify    build it aside and compare it with the committed one, bit for bit
-cargo xtask tidy             the house rules: arrows between rooms, unsafe places, sizes, named TODOs
+cargo xtask tidy             the house rules, which stand in xtask/src/tidy.rs
 cargo xtask check [--fast]   everything before a commit; --fast leaves out the eBPF object
 cargo xtask test             the tests alone";
 
