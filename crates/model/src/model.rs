@@ -81,22 +81,22 @@ pub struct ServerEntry {
 #[derive(Clone, Debug)]
 pub struct Model {
     /// By [`ServiceId::index`].
-    services: Vec<ServiceSlot>,
+    pub(crate) services: Vec<ServiceSlot>,
     /// Live services and retired ones: a key never has both.
-    service_ids: HashMap<ServiceKey, ServiceId>,
+    pub(crate) service_ids: HashMap<ServiceKey, ServiceId>,
     /// By [`ServerId::index`].
-    servers: Vec<Option<ServerEntry>>,
+    pub(crate) servers: Vec<Option<ServerEntry>>,
     /// Live servers and trashed ones: an identity never has both.
-    server_ids: HashMap<(ServiceKey, ServerKey), ServerId>,
-    free_services: IdPool,
-    free_servers: IdPool,
-    next_incarnation: u64,
-    timeouts: Timeouts,
+    pub(crate) server_ids: HashMap<(ServiceKey, ServerKey), ServerId>,
+    pub(crate) free_services: IdPool,
+    pub(crate) free_servers: IdPool,
+    pub(crate) next_incarnation: u64,
+    pub(crate) timeouts: Timeouts,
 }
 
 /// What a service id stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum ServiceSlot {
+pub(crate) enum ServiceSlot {
     Free,
     Live(ServiceEntry),
     /// Deleted, but servers in the trash still point here.
