@@ -180,6 +180,9 @@ THEMES = {
     ],
 }
 
+# Called by an unprivileged user.
+NOBODY = ['', '-L', '-ln', '-h', '-v', f'-A {T}', 'foo', '-A', '-C', '-L --timeout']
+
 PROC_FILES = ['ip_vs', 'ip_vs_conn', 'ip_vs_conn_sync', 'ip_vs_stats', 'ip_vs_stats_percpu', 'ip_vs_app']
 # Services are in hash order in /proc/net/ip_vs: one service a table, and one big table whose services have no order.
 PROC = [

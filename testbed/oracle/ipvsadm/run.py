@@ -45,7 +45,6 @@ def proc_files():
 def connections():
     """Listings with traffic behind them. Packets are steps of their own between the calls."""
     lab = Lab()
-    port = 30000
     for step in cases.CONNECTIONS:
         if isinstance(step, str) or isinstance(step[0], str) and step[0].startswith('-'):
             run('d', 'connections', step)
@@ -61,6 +60,17 @@ def connections():
         emit('connections.jsonl', {'from': where, 'packet': packet.hex()})
 
 
+def without_privileges():
+    """The same program run by nobody."""
+    sh('ip netns add nobody; ip -n nobody link set lo up')
+    for line in cases.NOBODY:
+        answer = call('nobody', 'setpriv', ['--reuid=65534', '--clear-groups', 'ipvsadm', *words(line)])
+        answer['args'] = words(line)
+        answer['program'] = 'ipvsadm'
+        emit('nobody.jsonl', {'user': 'nobody'} | answer)
+
+
 themes()
+without_privileges()
 proc_files()
 connections()
