@@ -1,1 +1,3 @@
 //! Packet fixtures, golden files, differential tests and namespace labs.
+
+pub mod lab;
