@@ -90,16 +90,19 @@ pub fn http_once(service: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
 
 /// `count` datagrams to the service and their answers, from `socket_count` sockets in turn.
 pub(crate) fn udp(client: &Host, service: SocketAddr, count: u32, socket_count: usize) -> Tally {
+    client.in_namespace(|| udp_here(service, count, socket_count))
+}
+
+/// As [`super::Lab::udp`], from the host that the calling thread is on.
+pub fn udp_here(service: SocketAddr, count: u32, socket_count: usize) -> Tally {
     let any: IpAddr = if service.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-    client.in_namespace(|| {
-        let sockets: Vec<_> =
-            (0..socket_count).map(|_| UdpSocket::bind((any, 0)).expect("a free port")).collect();
-        let mut tally = Tally::default();
-        for socket in sockets.iter().cycle().take(count as usize) {
-            tally.count(udp_once(socket, service));
-        }
-        tally
-    })
+    let sockets: Vec<_> =
+        (0..socket_count).map(|_| UdpSocket::bind((any, 0)).expect("a free port")).collect();
+    let mut tally = Tally::default();
+    for socket in sockets.iter().cycle().take(count as usize) {
+        tally.count(udp_once(socket, service));
+    }
+    tally
 }
 
 fn udp_once(socket: &UdpSocket, service: SocketAddr) -> io::Result<String> {

@@ -33,7 +33,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use addresses::{CLIENT_ADDRESS_COUNT, Family, HTTP_PORT, UDP_PORT};
 pub use host::{Host, Process, Ran};
-pub use load::{Held, Load, Tally, http_once};
+pub use load::{Held, Load, Tally, http_once, udp_here};
 pub use net::{INSIDE, OUTSIDE, SERVER_INTERFACE};
 pub use programs::{BIN_VARIABLE, program, program_if_built, root_or_skip};
 pub use servers::BIG_FILE_LEN;

@@ -38,11 +38,6 @@ impl Namespace {
         &self.name
     }
 
-    /// The file for `nsenter --net`.
-    pub(crate) fn path(&self) -> PathBuf {
-        Self::path_of(&self.name)
-    }
-
     /// Moves the calling thread into it, for good.
     pub(crate) fn enter(&self) -> io::Result<()> {
         Ok(move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?)
