@@ -1,6 +1,7 @@
 # Two commands set everything up: `make demo` and `make test`. The rest builds on the same set-up.
 
 PREFIX  ?= /usr/local
+DESTDIR ?=
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 LAB     := cargo run --quiet -p lvs-testbed --bin lvs-lab --
 # What `make install` installs.

@@ -160,30 +160,33 @@ impl Drop for Load {
 /// Connections that stay open; each can be asked again and again.
 #[derive(Debug)]
 pub struct Held {
-    connections: Vec<BufReader<TcpStream>>,
+    connections: Vec<Kept>,
+}
+
+/// A connection and the server that took it.
+#[derive(Debug)]
+struct Kept {
+    server: String,
+    stream: BufReader<TcpStream>,
 }
 
 impl Held {
     /// Opens `count` connections to the service, and asks each once, so that a server has taken it.
     #[track_caller]
     pub fn open(client: &Host, service: SocketAddr, count: usize) -> Self {
-        let open =
-            || (0..count).map(|_| connect(service).map(BufReader::new)).collect::<io::Result<Vec<_>>>();
+        let open = || (0..count).map(|_| Kept::open(service)).collect::<io::Result<Vec<_>>>();
         let connections = client.in_namespace(open);
         let connections =
             connections.unwrap_or_else(|error| panic!("{count} connections to {service}: {error}"));
-        let mut held = Self { connections };
-        let first = held.ask_all();
-        assert_eq!(first.failed(), 0, "new connections answer: {first}");
-        held
+        Self { connections }
     }
 
-    /// One request on each connection, in order; a broken one counts as a failure each time.
+    /// One request on each connection, in order. A broken one counts as a failure each time, and so does an answer from
+    /// another server than the connection's own.
     pub fn ask_all(&mut self) -> Tally {
         let mut tally = Tally::default();
         for connection in &mut self.connections {
-            let answer = ask(connection.get_mut(), "/", "keep-alive").and_then(|()| read_answer(connection));
-            tally.count(answer.and_then(name_in));
+            tally.count(connection.ask());
         }
         tally
     }
@@ -191,6 +194,34 @@ impl Held {
     /// Number of connections.
     pub fn count(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Number of connections that this server has.
+    pub fn of(&self, server: &str) -> usize {
+        self.connections.iter().filter(|connection| connection.server == server).count()
+    }
+
+    /// Closes the connections of one server.
+    pub fn release(&mut self, server: &str) {
+        self.connections.retain(|connection| connection.server != server);
+    }
+}
+
+impl Kept {
+    fn open(service: SocketAddr) -> io::Result<Self> {
+        let stream = BufReader::new(connect(service)?);
+        let mut kept = Self { server: String::new(), stream };
+        kept.server = kept.ask()?;
+        Ok(kept)
+    }
+
+    fn ask(&mut self) -> io::Result<String> {
+        ask(self.stream.get_mut(), "/", "keep-alive")?;
+        let server = name_in(read_answer(&mut self.stream)?)?;
+        if self.server.is_empty() || self.server == server {
+            return Ok(server);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} became {server}", self.server)))
     }
 }
 

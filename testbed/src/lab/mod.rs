@@ -317,21 +317,31 @@ impl Lab {
         Held::open(&self.client, service, count)
     }
 
-    /// Makes a service of all real servers: `protocol` is `t` or `u`, `method` the option of `ipvsadm -a`.
+    /// Makes a TCP service of all real servers; `method` is the option of `ipvsadm -a`.
     #[track_caller]
-    pub fn add_service(&self, protocol: char, service: SocketAddr, scheduler: &str, method: &str) {
-        let _ = self.ipvsadm(&format!("-A -{protocol} {service} -s {scheduler}")).expect_ok();
-        for index in 1..=self.server_count() {
-            let _ = self
-                .ipvsadm(&format!("-a -{protocol} {service} -r {} {method}", self.real(service, index)))
-                .expect_ok();
-        }
+    pub fn add_tcp_service(&self, service: SocketAddr, scheduler: &str, method: &str) {
+        self.add_service("-t", service, scheduler, method);
+    }
+
+    /// As [`Lab::add_tcp_service`], for UDP.
+    #[track_caller]
+    pub fn add_udp_service(&self, service: SocketAddr, scheduler: &str, method: &str) {
+        self.add_service("-u", service, scheduler, method);
     }
 
     /// Real server `index` as `ipvsadm -r` wants it for this service.
     pub fn real(&self, service: SocketAddr, index: usize) -> SocketAddr {
         let family = if service.is_ipv4() { Family::V4 } else { Family::V6 };
         SocketAddr::new(family.server(index), service.port())
+    }
+
+    #[track_caller]
+    fn add_service(&self, protocol: &str, service: SocketAddr, scheduler: &str, method: &str) {
+        let _ = self.ipvsadm(&format!("-A {protocol} {service} -s {scheduler}")).expect_ok();
+        for index in 1..=self.server_count() {
+            let real = self.real(service, index);
+            let _ = self.ipvsadm(&format!("-a {protocol} {service} -r {real} {method}")).expect_ok();
+        }
     }
 
     fn start_servers(&mut self, index: usize) {
