@@ -60,8 +60,10 @@ fn format() -> Outcome {
             tool::run(tool::cargo().args(["fmt", "--check", "--manifest-path", other]))?;
         }
     }
-    let scripts = ["scripts/setup"];
-    tool::run(Command::new("bash").current_dir(tool::root()).arg("-n").args(scripts))
+    for script in ["scripts/setup", "demo/demo.sh"] {
+        tool::run(Command::new("bash").current_dir(tool::root()).args(["-n", script]))?;
+    }
+    Ok(())
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

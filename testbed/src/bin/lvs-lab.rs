@@ -12,7 +12,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use lvs_model::api::SOCKET_VARIABLE;
-use lvs_testbed::lab::{Family, Hook, Host, Lab, program, root_or_skip, sweep, udp_here};
+use lvs_testbed::lab::{
+    Family, Hook, Host, Lab, SERVER_INTERFACE, program, program_if_built, root_or_skip, sweep, udp_here,
+};
 
 const HELP: &str = "\
 lvs-lab [--servers N] [--hook auto|tc|xdp] [--no-lvsd] shell
@@ -23,6 +25,7 @@ lvs-lab sweep                      remove the labs of processes that are dead
 In the shell and in scripts these run on the hosts of the lab:
   client COMMAND...      director COMMAND...      server N COMMAND...
   ipvsadm ...            lvsctl ...               restart-lvsd [TERM|KILL]
+  decap N                udp ADDRESS:PORT COUNT   (unpack tunnels on server N; ask from the client)
 and these are set: VIP VIP6 RIP_1.. RIP6_1.. SERVERS LAB (its folder)";
 
 /// What the command line asks for.
@@ -143,10 +146,14 @@ fn write_commands(lab: &mut Lab) -> io::Result<()> {
     let any_server = enter(server).replace(server.label(), "server\"$host\"");
     write_script(&folder.join("server"), &format!("host=$1\nshift\nexec {any_server} \"$@\""))?;
     for tool in ["ipvsadm", "ipvsadm-save", "ipvsadm-restore", "lvsctl"] {
-        if let Some(path) = lvs_testbed::lab::program_if_built(tool) {
+        if let Some(path) = program_if_built(tool) {
             let line = format!("exec {} {} \"$@\"", enter(lab.director()), path.display());
             write_script(&folder.join(tool), &line)?;
         }
+    }
+    if let Some(lvsctl) = program_if_built("lvsctl") {
+        let line = format!("host=$1\nexec {any_server} {} decap {SERVER_INTERFACE}", lvsctl.display());
+        write_script(&folder.join("decap"), &line)?;
     }
     let own = env::current_exe()?;
     write_script(&folder.join("udp"), &format!("exec {} {} udp \"$@\"", enter(lab.client()), own.display()))?;
