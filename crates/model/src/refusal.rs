@@ -16,6 +16,10 @@ pub mod errno {
     pub const ENOENT: i32 = 2;
     /// No such service.
     pub const ESRCH: i32 = 3;
+    /// The director failed at its own work (a table could not be written); nothing was changed.
+    pub const EIO: i32 = 5;
+    /// The director has no memory.
+    pub const ENOMEM: i32 = 12;
     /// Service or real server exists.
     pub const EEXIST: i32 = 17;
     /// A value that makes no sense.

@@ -82,6 +82,8 @@ impl fmt::Display for ServiceKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheduler {
+    /// No scheduler (`-s none`): nothing is ever chosen, new connections find no real server.
+    None,
     /// Round robin.
     Rr,
     /// Weighted round robin.
@@ -93,12 +95,13 @@ pub enum Scheduler {
 }
 
 impl Scheduler {
-    /// Every scheduler, in the order of `ipvsadm -h`.
-    pub const ALL: [Self; 4] = [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc];
+    /// Every scheduler, those of `ipvsadm -h` in its order.
+    pub const ALL: [Self; 5] = [Self::None, Self::Rr, Self::Wrr, Self::Lc, Self::Wlc];
 
     /// The name LVS knows it by.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::None => "none",
             Self::Rr => "rr",
             Self::Wrr => "wrr",
             Self::Lc => "lc",
