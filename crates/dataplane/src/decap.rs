@@ -33,8 +33,7 @@ pub fn run(interface: &str, pin: Option<&Path>) -> Result<Decapsulator, Error> {
     for name in UNUSED_TABLES {
         loader.map_max_entries(name, 1);
     }
-    let bytes = without_pins(OBJECT);
-    let mut ebpf = loader.load(&bytes).map_err(|error| Error::Object(chain(&error)))?;
+    let mut ebpf = loader.load(OBJECT).map_err(|error| Error::Object(chain(&error)))?;
     let program =
         ebpf.program_mut(PROGRAM).ok_or_else(|| Error::Object(format!("it has no program {PROGRAM}")))?;
     let program: &mut Xdp = program.try_into().map_err(|error| explain_program(PROGRAM, &error))?;
@@ -54,39 +53,4 @@ pub fn run(interface: &str, pin: Option<&Path>) -> Result<Decapsulator, Error> {
         None => link,
     };
     Ok(Decapsulator { _link: link })
-}
-
-/// The object with its tables' wish to be pinned taken out: the last word of every definition in section "maps".
-fn without_pins(object: &[u8]) -> Vec<u8> {
-    const DEFINITION_LEN: usize = 28;
-    const PINNING: usize = 24;
-    let mut bytes = object.to_vec();
-    if let Some((start, len)) = section(object, b"maps")
-        && let Some(definitions) = bytes.get_mut(start..start + len)
-    {
-        for definition in definitions.chunks_exact_mut(DEFINITION_LEN) {
-            definition[PINNING..].fill(0);
-        }
-    }
-    bytes
-}
-
-/// Where a section of a 64-bit little-endian ELF file lies.
-fn section(elf: &[u8], name: &[u8]) -> Option<(usize, usize)> {
-    let number = |at: usize, len: usize| -> Option<usize> {
-        let bytes = elf.get(at..at + len)?;
-        Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
-    };
-    let (headers, header_len) = (number(0x28, 8)?, number(0x3A, 2)?);
-    let (count, names) = (number(0x3C, 2)?, number(0x3E, 2)?);
-    let place = |index: usize| -> Option<(usize, usize)> {
-        let header = headers + index * header_len;
-        Some((number(header + 24, 8)?, number(header + 32, 8)?))
-    };
-    let (names, _) = place(names)?;
-    (0..count).find_map(|index| {
-        let own_name = names + number(headers + index * header_len, 4)?;
-        let end = elf.get(own_name..)?.iter().position(|byte| *byte == 0)?;
-        if elf.get(own_name..own_name + end)? == name { place(index) } else { None }
-    })
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::{Map, MapData, MapInfo, PerCpuArray};
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use aya_obj::maps::PinningType;
 use lvs_atomic::Atomic64;
 use lvs_core::conn::tcp::TIMEOUTS_S;
 use lvs_core::table::{Config, GROUP_SLOTS, SLOTS_PER_CONNECTION, TABLE_VERSION, Tables, ticks_of_seconds};
@@ -60,13 +59,13 @@ impl Object {
             .map_err(|error| Error::system(format!("making {}", folder.display()), error))?;
         let found = Pins::read(bytes, &folder)?;
         let slot_count = found.slot_count.unwrap_or_else(|| groups(max_connections) * GROUP_SLOTS);
-        match open(bytes, &folder, slot_count, lock) {
+        match open(bytes, &folder, &found, slot_count, lock) {
             Ok(object) => {
                 let adopted = object.seed(slot_count / GROUP_SLOTS)?;
                 Ok(Self { adopted, ..object })
             }
             Err(error) => {
-                found.remove_new(&folder);
+                found.remove_new();
                 Err(error)
             }
         }
@@ -183,8 +182,10 @@ fn refuse_other_versions(pin_dir: &Path) -> Result<(), Error> {
 
 /// What was pinned before this process loads anything.
 struct Pins {
-    /// Maps of the object that were not there.
-    new: Vec<String>,
+    /// The object's maps and where their pins lie.
+    all: Vec<(String, PathBuf)>,
+    /// Pins that were not there.
+    new: Vec<PathBuf>,
     slot_count: Option<u32>,
 }
 
@@ -192,14 +193,15 @@ impl Pins {
     /// Compares every pinned map with what the object would make: aya opens pins without looking.
     fn read(bytes: &[u8], folder: &Path) -> Result<Self, Error> {
         let object = aya_obj::Object::parse(bytes).map_err(|error| Error::Object(error.to_string()))?;
-        let mut pins = Self { new: Vec::new(), slot_count: None };
+        let mut pins = Self { all: Vec::new(), new: Vec::new(), slot_count: None };
         for (name, wanted) in &object.maps {
-            if wanted.pinning() != PinningType::ByName {
+            if !is_table(name) {
                 continue;
             }
             let path = folder.join(name);
+            pins.all.push((name.clone(), path.clone()));
             if !path.exists() {
-                pins.new.push(name.clone());
+                pins.new.push(path);
                 continue;
             }
             let found = MapInfo::from_pin(&path).map_err(|error| explain_map(&path, &error))?;
@@ -225,16 +227,24 @@ impl Pins {
     }
 
     /// Takes back what a failed load pinned.
-    fn remove_new(&self, folder: &Path) {
-        for name in &self.new {
-            let _ = fs::remove_file(folder.join(name));
+    fn remove_new(&self) {
+        for path in &self.new {
+            let _ = fs::remove_file(path);
         }
     }
 }
 
-fn open(bytes: &[u8], folder: &Path, slot_count: u32, lock: OwnedFd) -> Result<Object, Error> {
+/// Is a map of the object one of ours, not a section of constants?
+fn is_table(name: &str) -> bool {
+    !name.starts_with('.')
+}
+
+fn open(bytes: &[u8], folder: &Path, pins: &Pins, slot_count: u32, lock: OwnedFd) -> Result<Object, Error> {
     let mut loader = EbpfLoader::new();
-    loader.default_map_pin_directory(folder).map_max_entries("SLOTS", slot_count);
+    loader.map_max_entries("SLOTS", slot_count);
+    for (name, path) in &pins.all {
+        loader.map_pin_path(name, path.as_path());
+    }
     let mut ebpf = loader.load(bytes).map_err(|error| explain_load(&error))?;
     Object::load_programs(&mut ebpf)?;
     let tables = MappedTables {
@@ -311,7 +321,10 @@ pub(crate) fn explain_program(program: &str, error: &aya::programs::ProgramError
     let why = match error {
         aya::programs::ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
-            let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
+            let is_figure = |line: &&str| {
+                ["processed ", "verification time", "stack depth"].iter().any(|start| line.starts_with(start))
+            };
+            let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty() && !is_figure(line)).collect();
             format!("{io_error}: {}", lines[lines.len().saturating_sub(LOG_LINES)..].join(" / "))
         }
         other => chain(other),
