@@ -12,7 +12,8 @@ mod order;
 mod parse;
 mod restore;
 
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
+use std::process::ExitCode;
 
 use lvs_model::Command;
 use lvs_model::limits::MAX_COMMANDS;
@@ -23,10 +24,13 @@ use self::list::Format;
 use self::option::{Given, Verb};
 use self::parse::{Parsed, parse};
 use self::restore::{Output, at_line};
+use crate::client::Client;
 use crate::director::{Director, Failure};
-use crate::names::Names;
+use crate::names::{Names, SystemNames};
 
 const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
+const SAVE_HELP: &str = "ipvsadm-save: Script to save the IPVS table to stdout.\n   \
+                         With the -n option, prints out the table in numeric format.\n";
 const USAGE: &str = include_str!("ipvsadm/usage.txt");
 
 /// What a run needs from outside.
@@ -49,6 +53,17 @@ pub fn run(words: &[String], world: &mut World<'_>) -> i32 {
     end(result, world)
 }
 
+/// Runs `ipvsadm-save` with these words: `ipvsadm -S`, with `-n` if that is among them.
+pub fn run_save(words: &[String], world: &mut World<'_>) -> i32 {
+    if words.iter().any(|word| word.starts_with('-') && word != "-n") {
+        let _ = world.stderr.write_all(SAVE_HELP.as_bytes());
+        return 1;
+    }
+    let numeric = words.iter().find(|word| *word == "-n").cloned();
+    let words: Vec<String> = std::iter::once("-S".to_owned()).chain(numeric).collect();
+    run(&words, world)
+}
+
 /// Runs `ipvsadm-restore`: lines beginning with `#` are comments; the table is replaced, or left as it was if any line
 /// is refused (the original cleared it first).
 pub fn run_restore(world: &mut World<'_>) -> i32 {
@@ -60,9 +75,24 @@ pub fn run_restore(world: &mut World<'_>) -> i32 {
     end(result, world)
 }
 
-/// What `ipvsadm` says when no director answers; for the programs' `main`, which connect before anything else, as the
+/// Runs one of these programs on the process's own streams. The director is looked for before the words, as the
 /// original did.
-pub fn unreachable(failure: &Failure, stderr: &mut dyn Write) -> i32 {
+pub fn main(program: impl FnOnce(&[String], &mut World<'_>) -> i32) -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (mut stderr, mut stdout) = (std::io::stderr().lock(), BufWriter::new(std::io::stdout().lock()));
+    let exit = match Client::connect() {
+        Err(failure) => unreachable(&failure, &mut stderr),
+        Ok(mut director) => {
+            let (director, names, stdin) = (&mut director, &SystemNames, &mut std::io::stdin().lock());
+            program(&words, &mut World { director, names, stdin, stdout: &mut stdout, stderr: &mut stderr })
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// What `ipvsadm` says when no director answers.
+fn unreachable(failure: &Failure, stderr: &mut dyn Write) -> i32 {
     let complaint = Complaint::unreachable(failure);
     let _ = writeln!(stderr, "{}", complaint.text);
     complaint.exit

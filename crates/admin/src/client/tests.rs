@@ -3,10 +3,11 @@ use std::os::unix::net::UnixListener;
 use super::*;
 
 /// Answers one request with these bytes, and tells what was asked.
-fn with_answer<T>(answer: &'static str, ask: impl FnOnce(&mut Client) -> T) -> (T, String) {
+fn with_answer<T>(answer: &str, ask: impl FnOnce(&mut Client) -> T) -> (T, String) {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("lvs-admin-{}-{number}.sock", std::process::id()));
+    let answer = answer.to_owned();
     let listener = UnixListener::bind(&path).unwrap();
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -44,11 +45,18 @@ fn a_refusal_comes_with_its_number() {
 
 #[test]
 fn connections_come_line_by_line() {
-    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
-        8\r\n{\"protoc\r\n86\r\nol\":\"tcp\",\"expires_s\":9,\"state\":\"NONE\",\"client\":\"10.0.0.1:5\",\"virtual\":\"[::1]:80\",\"server\":\"10.0.0.2:80\"}\n\
-        {\"protocol\":\"udp\",\"expires_\r\n62\r\ns\":9,\"state\":\"UDP\",\"client\":\"10.0.0.1:5\",\"virtual\":\"10.0.0.3:80\",\"server\":\"10.0.0.2:80\"}                \n\r\n0\r\n\r\n";
+    let rest = r#""client":"10.0.0.1:5","virtual":"[::1]:80","server":"10.0.0.2:80"}"#;
+    let lines = [("tcp", "NONE"), ("udp", "UDP")].map(|(protocol, state)| {
+        format!(r#"{{"protocol":"{protocol}","expires_s":9,"state":"{state}",{rest}"#) + "\n"
+    });
+    let mut answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+    // Chunks end where they like.
+    for chunk in lines.concat().as_bytes().chunks(50) {
+        answer += &format!("{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap());
+    }
+    answer += "0\r\n\r\n";
     let mut rows = Vec::new();
-    let (result, _) = with_answer(answer, |client| client.connections(&mut |row| rows.push(row)));
+    let (result, _) = with_answer(&answer, |client| client.connections(&mut |row| rows.push(row)));
     assert_eq!(result, Ok(()));
     assert_eq!(rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(), ["NONE", "UDP"]);
 }
