@@ -11,7 +11,6 @@ use rustix::mount::{MountFlags, mount};
 
 use super::host::Ran;
 use super::net::{INSIDE, OUTSIDE};
-use super::sweep::Identity;
 use super::{Hook, Host, Process, program};
 
 const BPFFS: &str = "/sys/fs/bpf";
@@ -23,6 +22,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Where lvsd keeps what, and what it attaches to.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Words before lvsd's own.
+    pub(crate) prefix: Vec<String>,
     pub(crate) socket: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) pins: PathBuf,
@@ -32,22 +33,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(identity: &Identity, folder: &Path, hook: Hook, connections_max: u32) -> Self {
-        Self {
-            socket: folder.join("lvsd.sock"),
-            state: folder.join("state"),
-            pins: identity.pins(),
-            proc: folder.join("proc"),
-            hook,
-            connections_max,
-        }
-    }
-
     /// The words that start it.
     pub(crate) fn words(&self) -> Vec<String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let hook = self.hook.word();
-        let mut words = vec![text(&program("lvsd"))];
+        let mut words = self.prefix.clone();
+        words.push(text(&program("lvsd")));
         for (flag, value) in [
             ("--socket", text(&self.socket)),
             ("--state", text(&self.state)),

@@ -84,6 +84,7 @@ pub struct Builder {
     server_count: usize,
     hook: Hook,
     connections_max: u32,
+    lvsd_prefix: Vec<String>,
 }
 
 impl Builder {
@@ -106,6 +107,12 @@ impl Builder {
         self
     }
 
+    /// Words before lvsd's own, such as `setpriv` and its options.
+    pub fn lvsd_prefix(mut self, words: &[&str]) -> Self {
+        self.lvsd_prefix = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Builds it: hosts, cables, real servers that answer; no lvsd yet.
     #[track_caller]
     pub fn build(self) -> Lab {
@@ -125,7 +132,15 @@ impl Builder {
             (1..=self.server_count).map(|index| host(&format!("server{index}"))).collect();
         let hosts = net::Hosts { client: &client, director: &director, switch: &switch, servers: &servers };
         net::connect(&hosts, self.hook);
-        let settings = daemon::Settings::new(&identity, &folder, self.hook, self.connections_max);
+        let settings = daemon::Settings {
+            prefix: self.lvsd_prefix,
+            hook: self.hook,
+            connections_max: self.connections_max,
+            socket: folder.join("lvsd.sock"),
+            state: folder.join("state"),
+            pins: identity.pins(),
+            proc: folder.join("proc"),
+        };
         let mut lab = Lab {
             lvsd: None,
             programs: Vec::new(),
@@ -173,7 +188,12 @@ impl Drop for Remains {
 impl Lab {
     /// A lab of two real servers, until told otherwise.
     pub fn builder() -> Builder {
-        Builder { server_count: 2, hook: Hook::Auto, connections_max: CONNECTIONS_MAX }
+        Builder {
+            server_count: 2,
+            hook: Hook::Auto,
+            connections_max: CONNECTIONS_MAX,
+            lvsd_prefix: Vec::new(),
+        }
     }
 
     /// The host that asks.
@@ -221,7 +241,7 @@ impl Lab {
         &self.settings.proc
     }
 
-    /// The words that start lvsd here.
+    /// The words that start lvsd here, for who starts one of his own.
     pub fn lvsd_words(&self) -> Vec<String> {
         self.settings.words()
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A named network namespace, as `ip netns` knows it; removed by [`super::sweep`].
+/// A named network namespace, as `ip netns` knows it; removed by [`super::sweep()`].
 #[derive(Debug, Clone)]
 pub(crate) struct Namespace {
     name: String,
