@@ -1,6 +1,6 @@
 //! `ipvsadm` 1.31, as compatible as an administrator's scripts need it: same options, same texts, same exit codes.
 //!
-//! One line of the story: words -> [`parse`] -> [`check`] -> ask the director -> text. Everything that can be refused
+//! One line of the story: words -> `parse` -> `check` -> ask the director -> text. Everything that can be refused
 //! without the director is refused in the first two steps.
 
 mod check;

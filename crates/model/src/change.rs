@@ -89,7 +89,9 @@ impl ChangeSet {
 
     /// The entry of a service; `key` is the one packets find it by at this moment, kept if this is the first touch.
     pub(crate) fn service(&mut self, id: ServiceId, key: Option<ServiceKey>) -> &mut ServiceChange {
-        self.services.entry(id).or_insert(ServiceChange { key_before: key, ..ServiceChange::default() })
+        self.services
+            .entry(id)
+            .or_insert_with(|| ServiceChange { key_before: key, ..ServiceChange::default() })
     }
 
     /// The entry of a real server.

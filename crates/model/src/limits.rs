@@ -4,7 +4,7 @@
 pub const MAX_SERVICES: u32 = 4096;
 
 /// Real servers at one time over all services, deleted ones with living connections (the trash) included.
-pub const MAX_SERVERS: u32 = 65_536;
+pub const MAX_SERVERS: u32 = lvs_core::table::SERVERS_MAX;
 
 /// Real servers of one service: the bound of a scheduler's scan in BPF (1,024 cost 4.5 us, once a connection).
 pub const MAX_SERVERS_PER_SERVICE: u32 = 1024;
@@ -29,4 +29,7 @@ pub const MAX_COMMANDS: usize = 100_000;
 pub const MAX_REQUEST_LEN: usize = 32 * 1024 * 1024;
 
 const _: () = assert!(MAX_SERVERS_PER_SERVICE <= MAX_SERVERS);
+// Index 0 of the table of services is never used.
+const _: () = assert!(MAX_SERVICES < lvs_core::table::SERVICES_MAX);
+const _: () = assert!(MAX_SERVERS_PER_SERVICE == lvs_core::table::SERVERS_PER_SERVICE_MAX);
 const _: () = assert!((MAX_SERVICES + MAX_SERVERS) as usize <= MAX_COMMANDS);

@@ -82,7 +82,7 @@ pub(super) fn all(listing: &Listing, format: &Format<'_>) -> String {
     }
     let mut services: Vec<&ServiceListing> = listing.services.iter().collect();
     if format.sorted {
-        order::merge_sort(&mut services, |left, right| order::services(left, right));
+        order::merge_sort(&mut services, order::services);
     }
     for service in services {
         push_service(&mut text, service, format);
@@ -140,7 +140,7 @@ fn push_service(text: &mut String, listed: &ServiceListing, format: &Format<'_>)
     text.push('\n');
     let mut servers: Vec<&ServerListing> = listed.servers.iter().collect();
     if format.sorted {
-        order::merge_sort(&mut servers, |left, right| order::servers(left, right));
+        order::merge_sort(&mut servers, order::servers);
     }
     for server in servers {
         push_server(text, &rule, protocol, server, format);
