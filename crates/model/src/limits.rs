@@ -21,8 +21,7 @@ pub const MAX_TIMEOUT_S: u32 = (i32::MAX as u32) / 250;
 /// Longest scheduler name in bytes, as in the kernel's interface (IP_VS_SCHEDNAME_MAXLEN without its final zero).
 pub const MAX_SCHEDULER_NAME_LEN: usize = 15;
 
-/// Commands in one batch: ten times the 10,000 lines that issue 2 asks of `ipvsadm -R`, and more than a full table
-/// (65,536 servers and 4,096 services) takes.
+/// Commands in one batch: ten times the 10,000 lines that issue 2 asks of `ipvsadm -R`, and more than a full table takes.
 pub const MAX_COMMANDS: usize = 100_000;
 
 /// Body of one API request in bytes: room for [`MAX_COMMANDS`] commands of about 320 bytes of JSON.
