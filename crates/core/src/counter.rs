@@ -48,6 +48,8 @@ counters! {
     DroppedNoServer = "dropped_no_server",
     /// Dropped: the connection's real server was removed.
     DroppedServerRemoved = "dropped_server_removed",
+    /// Dropped: no route to the real server.
+    DroppedUnreachable = "dropped_unreachable",
     /// Dropped: no slot for a new connection.
     DroppedTableFull = "dropped_table_full",
     /// Dropped: TTL or hop limit used up.

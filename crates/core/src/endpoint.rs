@@ -27,6 +27,15 @@ fn home(config: &Config, address: Address, word: u64) -> u32 {
     (hash::address(config.seed.load(), address, word) >> 16) as u32 & (ENDPOINTS_MAX - 1)
 }
 
+/// Looks at the endpoint's first place only: its value, [`NONE`], or [`ENDPOINT_REMOVED`] when the search must go on.
+#[inline(always)]
+pub fn first<T: Tables>(tables: &T, config: &Config, address: Address, word: u64) -> u32 {
+    let base = (config.endpoint_half.load() & 1) * ENDPOINTS_MAX;
+    let Some(entry) = tables.endpoint(base + home(config, address, word)) else { return NONE };
+    let value = entry.value.load();
+    if value == NONE || (value != ENDPOINT_REMOVED && is(entry, address, word)) { value } else { ENDPOINT_REMOVED }
+}
+
 /// The value of the endpoint, or [`NONE`].
 #[inline(always)]
 pub fn find<T: Tables>(tables: &T, config: &Config, address: Address, word: u64) -> u32 {
@@ -39,11 +48,7 @@ pub fn find<T: Tables>(tables: &T, config: &Config, address: Address, word: u64)
         if value == NONE {
             return NONE;
         }
-        if value != ENDPOINT_REMOVED
-            && entry.word.load() == word
-            && entry.low.load() == address.low
-            && entry.high.load() == address.high
-        {
+        if value != ENDPOINT_REMOVED && is(entry, address, word) {
             return value;
         }
         probe += 1;
@@ -103,6 +108,7 @@ pub fn remove<T: Tables>(tables: &T, half: u32, address: Address, word: u64) -> 
     false
 }
 
+#[inline(always)]
 fn is(entry: &Endpoint, address: Address, word: u64) -> bool {
     entry.word.load() == word && entry.low.load() == address.low && entry.high.load() == address.high
 }

@@ -8,7 +8,12 @@
 pub mod address;
 pub mod conn;
 pub mod counter;
+pub mod director;
 pub mod endpoint;
+pub mod flow;
+pub mod forward;
 pub mod hash;
 pub mod sched;
 pub mod table;
+pub mod verdict;
+pub mod wire;

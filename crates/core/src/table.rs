@@ -355,6 +355,8 @@ pub const HOP_FINDING: u32 = 0xFF;
 pub const HOP_XDP: u32 = 1 << 8;
 /// The interface is a veth whose peer may be handed packets directly (TC).
 pub const HOP_PEER: u32 = 1 << 9;
+/// The gateway is an IPv6 address.
+pub const HOP_GATEWAY_V6: u32 = 1 << 10;
 /// How long a next hop is used before the kernel is asked again, in ticks (about one second).
 pub const HOP_TICKS: u32 = 238;
 
@@ -365,6 +367,15 @@ pub struct Port {
     pub flags: u32,
     /// For a VLAN device the interface below it, else 0.
     pub parent: u32,
+}
+
+/// How many ICMP errors this processor sent in the present second.
+#[repr(C)]
+pub struct Pace {
+    /// Tick at which the second ends.
+    pub ends: Atomic32,
+    /// Errors sent in it.
+    pub count: Atomic32,
 }
 
 /// Identity of a fragment train (RFC 791, RFC 8200).
@@ -405,6 +416,7 @@ const _: () = {
     assert!(size_of::<Slot>() == 64);
     assert!(size_of::<NextHop>() == 64);
     assert!(size_of::<Port>() == 8);
+    assert!(size_of::<Pace>() == 8);
     assert!(size_of::<FragmentKey>() == 40);
     assert!(size_of::<FragmentValue>() == 8);
 };
@@ -433,4 +445,56 @@ pub trait Tables {
     fn traffic(&self, server: u32) -> Option<&Traffic>;
     /// Counts an outcome on this processor.
     fn count(&self, counter: Counter);
+    /// [`crate::sched::walk_on`], which a shell may turn into a loop of its own kind.
+    fn walk_on(&self, span: &crate::sched::Span, at_least: u32) -> u64
+    where
+        Self: Sized,
+    {
+        crate::sched::walk_on(self, span, at_least)
+    }
+    /// [`crate::sched::greatest_of`], likewise.
+    fn greatest_of(&self, span: &crate::sched::Span) -> u32
+    where
+        Self: Sized,
+    {
+        crate::sched::greatest_of(self, span)
+    }
+    /// [`crate::sched::least_of`], likewise.
+    fn least_of(&self, span: &crate::sched::Span, weighted: bool) -> u32
+    where
+        Self: Sized,
+    {
+        crate::sched::least_of(self, span, weighted)
+    }
+}
+
+/// The tables and the hook a packet is at: what only the packet path asks for.
+pub trait Hook: Tables {
+    /// TC: packets may wait for a neighbour, grow and shrink, and are finished here. XDP: what cannot be finished at once is
+    /// passed untouched and uncounted, and TC has it next.
+    const SKB: bool;
+    /// The interface the packet came in by.
+    fn interface(&self) -> u32;
+    /// The next hop towards an address, asked of the kernel when the one kept is old.
+    fn next_hop(&self, config: &Config, address: Address, family: u8) -> Option<&NextHop>;
+    /// [`crate::endpoint::find`].
+    fn find_endpoint(&self, address: Address, word: u64) -> u32;
+    /// [`crate::conn::find_inbound`].
+    fn find_inbound(&self, key: &crate::conn::Key) -> u32;
+    /// [`crate::conn::find_outbound`].
+    fn find_outbound(&self, reply: &crate::conn::Reply) -> u32;
+    /// [`crate::conn::release`].
+    fn release(&self, slot: u32) -> bool;
+    /// [`crate::sched::pick`] for a service.
+    fn pick(&self, service: u32) -> u32;
+    /// [`crate::conn::remember`].
+    fn remember(&self, new: &crate::conn::New) -> u32;
+    /// The ports a fragment train began with: source << 16 | destination; 0 when its first fragment was not seen.
+    fn fragment(&self, key: &FragmentKey) -> u32;
+    /// Remembers the ports of a fragment train.
+    fn learn_fragment(&self, key: &FragmentKey, value: &FragmentValue);
+    /// This processor's pace of ICMP errors.
+    fn pace(&self) -> Option<&Pace>;
+    /// Hands the packet to the kernel's neighbour code on its way out (TC only): a verdict.
+    fn resolve_and_send(&self, hop: &NextHop) -> u64;
 }

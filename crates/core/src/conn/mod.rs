@@ -144,56 +144,101 @@ fn place_of(home: u32, slot: u32) -> u32 {
     if (home ^ slot) < GROUP_SLOTS { within } else { GROUP_SLOTS + within }
 }
 
+/// What identifies the connection of a reply.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Reply {
+    /// The client: the packet's destination.
+    pub client: Address,
+    /// The real server or, unless the connection was made by NAT, the virtual address: the packet's source.
+    pub source: Address,
+    /// The client's port, protocol and family, as in [`crate::table::ports_word`].
+    pub word: u64,
+    /// The port of the packet's source.
+    pub source_port: u64,
+}
+
+/// The connection may lie at another place than its home: the search must go on.
+pub const ELSEWHERE: u32 = u32::MAX - 1;
+
+/// Looks for the connection of a packet from client to virtual service at its home only: its slot, [`NONE`], or
+/// [`ELSEWHERE`].
+#[inline(always)]
+pub fn inbound_at_home<T: Tables>(tables: &T, config: &Config, key: &Key, now: u32) -> u32 {
+    at_home(tables, home(config, key.client, key.word), now, |slot| is_inbound(slot, key))
+}
+
+/// Looks for the connection of a reply at its home only: its slot, [`NONE`], or [`ELSEWHERE`].
+#[inline(always)]
+pub fn outbound_at_home<T: Tables>(tables: &T, config: &Config, reply: &Reply, now: u32) -> u32 {
+    at_home(tables, home(config, reply.client, reply.word), now, |slot| is_outbound(tables, slot, reply))
+}
+
 /// The slot of the connection that a packet from client to virtual service belongs to, or [`NONE`].
 #[inline(always)]
 pub fn find_inbound<T: Tables>(tables: &T, config: &Config, key: &Key, now: u32) -> u32 {
-    search(tables, config, key.client, key.word, now, |slot| {
-        slot.word.load() & WORD_IDENTITY == key.word
-            && slot.virtual_low.load() == key.virtual_address.low
-            && slot.virtual_high.load() == key.virtual_address.high
-    })
+    search(tables, config, home(config, key.client, key.word), now, |slot| is_inbound(slot, key))
 }
 
-/// The slot of the connection that a packet from `source` to a client belongs to, or [`NONE`]: from the real server when
-/// it was made by NAT, from the virtual address otherwise (spec 1.6). `word` has the client's port, protocol, family;
-/// `source_port` is the port of the packet's source.
+/// The slot of the connection that a reply belongs to, or [`NONE`]: one from the real server when it was made by NAT,
+/// from the virtual address otherwise (spec 1.6).
 #[inline(always)]
-pub fn find_outbound<T: Tables>(
-    tables: &T,
-    config: &Config,
-    client: Address,
-    word: u64,
-    source: &(Address, u16),
-    now: u32,
-) -> u32 {
-    search(tables, config, client, word, now, |slot| {
-        let ports = slot.word.load();
-        if ports & WORD_CLIENT != word {
-            return false;
-        }
-        if method(slot.control.load()) == METHOD_MASQUERADE {
-            let Some(server) = tables.server(slot.server.load()) else { return false };
-            (ports >> 16) as u16 == source.1
-                && server.low.load() == source.0.low
-                && server.high.load() == source.0.high
-        } else {
-            (ports >> 32) as u16 == source.1
-                && slot.virtual_low.load() == source.0.low
-                && slot.virtual_high.load() == source.0.high
-        }
-    })
+pub fn find_outbound<T: Tables>(tables: &T, config: &Config, reply: &Reply, now: u32) -> u32 {
+    search(tables, config, home(config, reply.client, reply.word), now, |slot| is_outbound(tables, slot, reply))
 }
 
 #[inline(always)]
-fn search<T: Tables>(
-    tables: &T,
-    config: &Config,
-    client: Address,
-    word: u64,
-    now: u32,
-    matches: impl Fn(&Slot) -> bool,
-) -> u32 {
-    let home = home(config, client, word);
+fn is_inbound(slot: &Slot, key: &Key) -> bool {
+    slot.client_low.load() == key.client.low
+        && slot.client_high.load() == key.client.high
+        && slot.word.load() & WORD_IDENTITY == key.word
+        && slot.virtual_low.load() == key.virtual_address.low
+        && slot.virtual_high.load() == key.virtual_address.high
+}
+
+#[inline(always)]
+fn is_outbound<T: Tables>(tables: &T, slot: &Slot, reply: &Reply) -> bool {
+    let ports = slot.word.load();
+    if slot.client_low.load() != reply.client.low
+        || slot.client_high.load() != reply.client.high
+        || ports & WORD_CLIENT != reply.word
+    {
+        return false;
+    }
+    if method(slot.control.load()) == METHOD_MASQUERADE {
+        let Some(server) = tables.server(slot.server.load()) else { return false };
+        (ports >> 16) & 0xFFFF == reply.source_port
+            && server.low.load() == reply.source.low
+            && server.high.load() == reply.source.high
+    } else {
+        (ports >> 32) & 0xFFFF == reply.source_port
+            && slot.virtual_low.load() == reply.source.low
+            && slot.virtual_high.load() == reply.source.high
+    }
+}
+
+/// Does the slot hold, now and all the while we looked, a live connection that matches?
+#[inline(always)]
+fn holds(slot: &Slot, now: u32, matches: impl Fn(&Slot) -> bool) -> bool {
+    let control = slot.control.load();
+    control & LIFE == LIFE_LIVE
+        && matches(slot)
+        && !is_past(slot.expires.load(), now)
+        && (slot.control.load() ^ control) & (GENERATION | LIFE) == 0
+}
+
+#[inline(always)]
+fn at_home<T: Tables>(tables: &T, home: u32, now: u32, matches: impl Fn(&Slot) -> bool) -> u32 {
+    let Some(first) = tables.slot(home) else { return NONE };
+    let places = first.places.load();
+    if places & 1 != 0 && holds(first, now, matches) {
+        return home;
+    }
+    if places >> 1 == 0 { NONE } else { ELSEWHERE }
+}
+
+#[inline(always)]
+fn search<T: Tables>(tables: &T, config: &Config, home: u32, now: u32, matches: impl Fn(&Slot) -> bool) -> u32 {
     let Some(first) = tables.slot(home) else { return NONE };
     let mut places = first.places.load();
     let mut place = 0;
@@ -204,14 +249,7 @@ fn search<T: Tables>(
         if places & 1 != 0 {
             let index = slot_at(config, home, place);
             let Some(slot) = tables.slot(index) else { return NONE };
-            let control = slot.control.load();
-            if control & LIFE == LIFE_LIVE
-                && slot.client_low.load() == client.low
-                && slot.client_high.load() == client.high
-                && matches(slot)
-                && !is_past(slot.expires.load(), now)
-                && (slot.control.load() ^ control) & (GENERATION | LIFE) == 0
-            {
+            if holds(slot, now, &matches) {
                 return index;
             }
         }

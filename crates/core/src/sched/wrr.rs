@@ -3,8 +3,8 @@
 //! The cursor walks the list for servers of at least the current weight `cw`; at the end of the list `cw` falls by the gcd
 //! of all weights, and from nothing it starts again at the greatest. The kernel tries one level of `cw` after the other;
 //! levels at which nobody can be chosen are stepped over here at once, so that a pick takes two walks at most.
-use super::{Members, NONE};
-use crate::table::{SERVERS_PER_SERVICE_MAX, Service, Tables};
+use super::{NONE, Span};
+use crate::table::{Service, Tables};
 
 /// What the weights of a service come to: greatest weight - (gcd - 1), and the gcd (1 when there is no weight).
 pub fn plan(weights: impl Iterator<Item = u32>) -> (u32, u32) {
@@ -37,45 +37,6 @@ pub fn replan(current: u32, plan: (u32, u32)) -> u32 {
     }
 }
 
-/// One walk over part of a list for a server of at least a given weight.
-struct Walk {
-    /// The server found, or [`NONE`].
-    index: u32,
-    /// Its position + 1.
-    position: u32,
-    /// Greatest weight of any server that is not overloaded, seen on the way.
-    greatest: u32,
-}
-
-#[inline(always)]
-fn walk<T: Tables>(tables: &T, members: Members, from: u32, current: u32) -> Walk {
-    let mut found = Walk { index: NONE, position: 0, greatest: 0 };
-    let mut position = from;
-    let mut step = 0;
-    while step < SERVERS_PER_SERVICE_MAX {
-        if position >= members.count {
-            break;
-        }
-        let index = members.server(tables, position);
-        position += 1;
-        if let Some(server) = tables.server(index)
-            && server.overloaded.load() == 0
-        {
-            let weight = server.weight.load();
-            if weight > found.greatest {
-                found.greatest = weight;
-            }
-            if weight >= current && weight != 0 {
-                found.index = index;
-                found.position = position;
-                break;
-            }
-        }
-        step += 1;
-    }
-    found
-}
-
 /// The next level below `current` at which a server of weight `greatest` can be chosen; levels are `top`, `top` - gcd, ...
 #[inline(always)]
 fn level(current: u32, greatest: u32, top: u32, divisor: u32) -> u32 {
@@ -90,26 +51,25 @@ fn level(current: u32, greatest: u32, top: u32, divisor: u32) -> u32 {
 /// Chooses the next server in weighted turn.
 #[inline(always)]
 pub fn pick<T: Tables>(tables: &T, service: &Service) -> u32 {
-    let members = Members::of(service);
+    let span = Span::of(service);
     let plan = service.weights.load();
     let (top, divisor) = ((plan >> 32) as u32, plan as u32);
     let memory = service.cursor.load();
-    let current = memory as u32;
-    if top == 0 || members.count == 0 {
+    let mut current = memory as u32;
+    if top == 0 {
         return NONE;
     }
-    let mut found = walk(tables, members, (memory >> 32) as u32, current);
-    let mut weight = current;
-    if found.index == NONE {
-        let all = walk(tables, members, 0, u32::MAX);
-        if all.greatest == 0 {
+    let mut found = tables.walk_on(&span.part((memory >> 32) as u32, span.count), current);
+    if found == 0 {
+        let greatest = tables.greatest_of(&span);
+        if greatest == 0 {
             return NONE;
         }
-        weight = level(current, all.greatest, top, divisor);
-        found = walk(tables, members, 0, weight);
+        current = level(current, greatest, top, divisor);
+        found = tables.walk_on(&span, current);
     }
-    if found.index != NONE {
-        service.cursor.replace(memory, (found.position as u64) << 32 | weight as u64);
+    if found != 0 {
+        service.cursor.replace(memory, found >> 32 << 32 | current as u64);
     }
-    found.index
+    found as u32
 }
