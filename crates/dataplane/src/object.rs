@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aya::maps::{Map, MapData, MapInfo, PerCpuArray};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -33,7 +34,7 @@ const LOG_LINES: usize = 3;
 /// The data plane in the kernel, seen from this process.
 pub struct Object {
     pub(crate) ebpf: Ebpf,
-    pub(crate) tables: MappedTables,
+    pub(crate) tables: Arc<MappedTables>,
     pub(crate) ports: aya::maps::HashMap<MapData, u32, [u32; 2]>,
     pub(crate) traffic: PerCpuArray<MapData, [u64; 5]>,
     pub(crate) counters: PerCpuArray<MapData, u64>,
@@ -72,7 +73,7 @@ impl Object {
     }
 
     /// The tables.
-    pub fn tables(&self) -> &MappedTables {
+    pub fn tables(&self) -> &Arc<MappedTables> {
         &self.tables
     }
 
@@ -247,7 +248,7 @@ fn open(bytes: &[u8], folder: &Path, pins: &Pins, slot_count: u32, lock: OwnedFd
     }
     let mut ebpf = loader.load(bytes).map_err(|error| explain_load(&error))?;
     Object::load_programs(&mut ebpf)?;
-    let tables = MappedTables {
+    let tables = Arc::new(MappedTables {
         config: mapping(&mut ebpf, "CONFIG")?,
         endpoints: mapping(&mut ebpf, "ENDPOINTS")?,
         services: mapping(&mut ebpf, "SERVICES")?,
@@ -255,7 +256,7 @@ fn open(bytes: &[u8], folder: &Path, pins: &Pins, slot_count: u32, lock: OwnedFd
         servers: mapping(&mut ebpf, "SERVERS")?,
         slots: mapping(&mut ebpf, "SLOTS")?,
         counters: [const { Atomic64::new(0) }; _],
-    };
+    });
     let ports = take(&mut ebpf, "PORTS")?.try_into().map_err(|error| wrong_map("PORTS", &error))?;
     let traffic = take(&mut ebpf, "TRAFFIC")?.try_into().map_err(|error| wrong_map("TRAFFIC", &error))?;
     let counters = take(&mut ebpf, "COUNTERS")?.try_into().map_err(|error| wrong_map("COUNTERS", &error))?;
