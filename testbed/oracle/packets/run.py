@@ -1,6 +1,7 @@
 """Records every frame that goes into the director and every frame that comes out, for each forwarding method."""
 import shlex
 import struct
+import sys
 import time
 
 from frames import *
@@ -446,14 +447,15 @@ def changes(name, family, method):
     g.ipvsadm(f'-a {service} {rs(2)}')
     g.c('all back: goes on', up(4002, 'A', seq=1001, ack=5001))
     other = '-g' if nat else '-m'
-    port = 80 if nat else 8000
     g.ipvsadm(f'-a {service} -r {text(server(family, 4), 80)} {method}')
     g.c('a connection to the newest', up(4007, 'S'))
     g.ipvsadm(f'-e {service} -r {text(server(family, 4), 80)} {other}')
-    g.c('method changed: an old connection keeps its own', up(4007, 'A', seq=1001, ack=5001))
     g.ipvsadm(f'-e {service} {rs(2)} -w 0')
     g.ipvsadm(f'-e {service} {rs(3)} -w 0')
+    # In this order: the kernel keeps one route a server, and one cached by a NAT packet sends direct routing astray
+    # (it then asks for the link address of the virtual address).
     g.c('method changed: a new connection takes the new one', up(4008, 'S'))
+    g.c('method changed: an old connection keeps its own', up(4007, 'A', seq=1001, ack=5001))
     g.ipvsadm(f'-e {service} -r {text(server(family, 4), 80)} -i')
     g.c('method changed to tunnel', up(4009, 'S'))
     g.ipvsadm(f'-e {service} -r {text(server(family, 4), 80)} {other} -w 0')
@@ -523,7 +525,7 @@ def reuse(name, family, method):
     g.c('ACK in CLOSE', up(4006, 'A', seq=1001, ack=5001))
     g.c('SYN+ACK in CLOSE: a new connection', up(4006, 'SA', seq=9000, ack=1))
     g.c('no flag: CLOSE', up(4006, '', seq=9001))
-    g.c('SYN+RST in CLOSE', up(4006, 'SR', seq=9002))
+    g.c('SYN+RST in CLOSE: the connection ends, none begins', up(4006, 'SR', seq=9002), **STACK)
     g.wait(12)
     g.c('ACK after the end of a connection', up(4006, 'A', seq=9001, ack=1), **STACK)
     if nat:
@@ -618,4 +620,7 @@ def main():
     settings('later-sysctl')
 
 
-main()
+if len(sys.argv) == 1:
+    main()
+else:
+    globals()[sys.argv[1]](*sys.argv[2:])
