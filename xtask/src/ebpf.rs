@@ -73,8 +73,8 @@ pub(crate) fn verify() -> Outcome {
     Ok(())
 }
 
-/// When cargo calls this program in rustc's place: calls rustc, with a crate identity of our own for our libraries.
-/// Cargo derives it from the absolute path of a crate outside the workspace, and it is part of every symbol; without
+/// When cargo calls this program in rustc's place: calls rustc, with crate identities of our own for our crates.
+/// Cargo derives them from the absolute paths of crates outside the workspace, and they are part of symbols; without
 /// this the object would differ from folder to folder.
 pub(crate) fn as_rustc_wrapper() -> Option<ExitCode> {
     std::env::var_os(WRAPPER_VARIABLE)?;
@@ -82,7 +82,7 @@ pub(crate) fn as_rustc_wrapper() -> Option<ExitCode> {
     let compiler = words.next()?;
     let mut words: Vec<_> = words.collect();
     let name = words.iter().skip_while(|word| *word != "--crate-name").nth(1).cloned().unwrap_or_default();
-    if name.to_string_lossy().starts_with("lvs_") {
+    if name == "lvs" || name.to_string_lossy().starts_with("lvs_") {
         for word in words.iter_mut().filter(|word| word.to_string_lossy().starts_with("metadata=")) {
             *word = "metadata=".into();
             word.push(&name);
@@ -113,7 +113,7 @@ fn find_compiler() -> Option<Compiler> {
 
 /// The stripped object, after the gate.
 fn compile(compiler: &Compiler, strip: &Path) -> Result<Vec<u8>, String> {
-    let target = tool::target_folder().join("ebpf");
+    let target = tool::target_folder().join("bpf");
     let mut cargo = cargo_for(compiler, &target)?;
     let output = cargo.stderr(Stdio::piped()).output().map_err(|error| format!("cargo: {error}"))?;
     print_without_noise(&String::from_utf8_lossy(&output.stderr));

@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 /// A task's outcome; the error is what the developer reads.
 pub(crate) type Outcome = Result<(), String>;
 
-/// The repository's root folder.
+/// The repository's root folder. Asked of cargo at run time: a checkout may have been moved since the build.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        PathBuf::from(own).parent().map(Path::to_owned).unwrap_or_default()
+    });
+    &ROOT
 }
 
 /// The cargo that runs this task.
