@@ -7,6 +7,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use aya::Ebpf;
 use aya::programs::links::{FdLink, LinkError, PinnedLink};
@@ -28,6 +30,10 @@ const TC: [(&str, TcAttachType, &str); 2] = [
 /// Priority and handle of classic filters, by which they are found again.
 const CLASSIC_PRIORITY: u16 = 0x4C56;
 const CLASSIC_HANDLE: TcHandle = TcHandle::new(0, 1);
+
+/// How often, and how long apart, an interface that is busy is tried again.
+const BUSY_TRIES: u32 = 20;
+const BUSY_WAIT: Duration = Duration::from_millis(10);
 
 /// An interface the data plane is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +239,7 @@ impl Object {
         let refused = |why: String| Error::Refused { interface: device.name.clone(), mode: hook.name(), why };
         let xdp = xdp(&mut self.ebpf)?;
         let id =
-            xdp.attach_to_if_index(device.index, mode).map_err(|error| refused(explain_refusal(&error)))?;
+            attach_when_free(xdp, device.index, mode).map_err(|error| refused(explain_refusal(&error)))?;
         let link = xdp.take_link(id).map_err(|error| refused(chain(&error)))?;
         // aya falls back to netlink when the kernel refuses a link; such an attachment would end with this process.
         let link =
@@ -347,6 +353,28 @@ impl Object {
     fn detach_index(&mut self, index: u32) -> Result<(), Error> {
         pins(&self.folder).iter().filter(|pin| pin.index == index).try_for_each(remove)
     }
+}
+
+/// Attaches XDP; an attachment of ours that was just taken away needs a moment until the kernel has let it go.
+fn attach_when_free(
+    program: &mut Xdp,
+    index: u32,
+    mode: XdpMode,
+) -> Result<aya::programs::xdp::XdpLinkId, ProgramError> {
+    let mut tries = 0;
+    loop {
+        match program.attach_to_if_index(index, mode) {
+            Err(ProgramError::SyscallError(error)) if is_busy(&error.io_error) && tries < BUSY_TRIES => {
+                tries += 1;
+                thread::sleep(BUSY_WAIT);
+            }
+            attached => return attached,
+        }
+    }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error())
 }
 
 /// Why a link did not take another program.

@@ -15,6 +15,8 @@ mod director;
 mod endpoints;
 pub mod error;
 mod explain;
+#[cfg(test)]
+mod host_tables;
 mod http;
 mod members;
 mod notify;

@@ -101,8 +101,8 @@ pub(crate) fn watch(director: &Director) {
 fn try_watch(director: &Director) -> std::io::Result<()> {
     let mut reports = Netlink::listen(GROUPS)?;
     let mut requests = Netlink::open()?;
-    let mut known = Known::default();
-    known.devices = requests.devices()?.into_iter().map(|device| (device.index, device)).collect();
+    let devices = requests.devices()?.into_iter().map(|device| (device.index, device)).collect();
+    let mut known = Known { devices, ..Known::default() };
     for neighbour in requests.neighbours()? {
         known.learn_neighbour(neighbour, false);
     }

@@ -44,9 +44,9 @@ impl Tally {
 
     /// One run of the estimator, 2 s after the one before.
     fn estimate(&mut self) {
-        for kind in 0..KINDS {
+        for (kind, fraction) in FRACTIONS.iter().enumerate() {
             let moved = self.count[kind].wrapping_sub(self.estimated[kind]);
-            let rate = (moved as i64) << (FRACTIONS[kind] - 1);
+            let rate = (moved as i64) << (fraction - 1);
             self.average[kind] += (rate - self.average[kind]) >> 2;
             self.estimated[kind] = self.count[kind];
         }
