@@ -22,6 +22,7 @@ Usage: lvsctl [--json] COMMAND
   interfaces detach NAME              no longer
   explain CLIENT:PORT VIP:PORT [udp]  where a packet would go, and why (tcp unless udp is said)
   statistics                          total counters and rates
+  decap INTERFACE [--pin FILE]        on a real server: unpack tunnelled packets until ended
 
   --json      the answer as JSON
   --help      this text
