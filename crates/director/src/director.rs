@@ -166,8 +166,9 @@ impl Director {
         let nat = connections::adopt(&*tables, tables.slot_count(), known);
         let writer = Writer::adopt(&*tables, &model, &nat, &source_of);
         let seed = object.config().seed.load();
-        let book = state::load_statistics(&settings.state)
+        let mut book = state::load_statistics(&settings.state)
             .map_or_else(|| Book::new(seed), |book| book.for_tables(seed));
+        book.catch_up(&model, &|server| object.traffic_by_processor(server).unwrap_or_default());
         let keeper = Keeper::new(&settings.state)?;
         let mut modes = HashMap::new();
         for attached in object.take_over()? {

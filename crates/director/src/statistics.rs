@@ -158,6 +158,16 @@ impl Book {
         self.total.estimate();
     }
 
+    /// The first look of a daemon that takes over: shows at once what was counted while none ran; rates go on with the
+    /// next run.
+    pub(crate) fn catch_up(&mut self, model: &Model, read: Read<'_>) {
+        self.look(model, read);
+        let tallies = self.servers.values_mut().chain(self.services.values_mut());
+        for tally in tallies.chain([&mut self.total]) {
+            tally.estimated = tally.count;
+        }
+    }
+
     /// Follows accepted commands; `model` is the one after them.
     pub(crate) fn follow(&mut self, model: &Model, changes: &ChangeSet, read: Read<'_>) {
         for (id, change) in &changes.servers {

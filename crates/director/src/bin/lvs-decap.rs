@@ -31,7 +31,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(request) = parse(&words) else {
-        eprintln!("lvs-decap: one interface is wanted, and --pin FILE if it shall stay\nTry 'lvsctl decap --help'.");
+        eprintln!(
+            "lvs-decap: one interface is wanted, and --pin FILE if it shall stay\nTry 'lvsctl decap --help'."
+        );
         return ExitCode::from(2);
     };
     match serve(&request) {
