@@ -130,7 +130,7 @@ pub fn parse_v4<F: Frame>(frame: &F, flow: &mut Flow, network: u32, quoted: bool
     if version >> 4 != 4 || header_len < ipv4::LEN || len < header_len {
         return false;
     }
-    if !quoted && network + len > frame.len() {
+    if !quoted && !frame.reaches(network + len) {
         return false;
     }
     let fragment = ip.fragment.get();
@@ -167,7 +167,7 @@ pub fn parse_v6<F: Frame>(frame: &F, flow: &mut Flow, network: u32, quoted: bool
         return false;
     }
     let len = ipv6::LEN + ip.payload_len.get() as u32;
-    if !quoted && network + len > frame.len() {
+    if !quoted && !frame.reaches(network + len) {
         return false;
     }
     flow.source = ip.source.get();

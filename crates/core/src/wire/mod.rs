@@ -24,6 +24,8 @@ pub trait Frame {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Are there `len` bytes? Unlike a comparison with [`Frame::len`] it costs no more than a header's check.
+    fn reaches(&self, len: u32) -> bool;
     /// A header, if all its bytes are there.
     fn at<H: Header>(&self, offset: u32) -> Option<&H>;
     /// A header to change, if all its bytes are there.
