@@ -78,15 +78,16 @@ impl Drop for Counted {
 
 fn refuse(mut stream: UnixStream) {
     let (_, body) = error(503, &ErrorAnswer::new(errno::ENOSPC, "too many requests at a time"));
-    let _ = http::limit(&stream).and_then(|()| http::answer(&mut stream, 503, &body));
+    let _ = http::limit(&stream, http::STRANGER_LIMIT).and_then(|()| http::answer(&mut stream, 503, &body));
 }
 
 fn handle(director: &Director, mut stream: UnixStream) {
-    if http::limit(&stream).is_err() {
+    let permitted = is_permitted(director, &stream);
+    let limit = if permitted { http::REQUEST_LIMIT } else { http::STRANGER_LIMIT };
+    if http::limit(&stream, limit).is_err() {
         return;
     }
-    let permitted = is_permitted(director, &stream);
-    let request = match http::read(&mut stream) {
+    let request = match http::read(&mut stream, limit) {
         Ok(request) => request,
         Err(Bad::Gone) => return,
         Err(Bad::Status(status, why)) => {

@@ -3,7 +3,7 @@
 //! A batch of commands is tried on a copy of the model first; only when every one is accepted do tables and state file
 //! follow. One lock orders all this; packets never wait for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -157,27 +157,34 @@ impl Inner {
 }
 
 impl Director {
-    /// Takes over what runs, or begins anew. Nothing is changed before everything that can be checked was.
+    /// Takes over what runs, or begins anew. Nothing is changed before everything that can be checked was; what a failed
+    /// start made is taken back.
     pub(crate) fn start(settings: Settings) -> Result<Self, Error> {
         let model = state::load(&settings.state)?;
-        let mut object = Object::load(lvs_dataplane::OBJECT, &settings.pin_dir, settings.max_connections)?;
+        let object = Object::load(lvs_dataplane::OBJECT, &settings.pin_dir, settings.max_connections)?;
+        let (is_adopted, pin_dir) = (object.is_adopted(), settings.pin_dir.clone());
+        let started = Self::start_with(settings, model, object);
+        if started.is_err() && !is_adopted {
+            let _ = lvs_dataplane::detach_all(&pin_dir);
+        }
+        started
+    }
+
+    fn start_with(settings: Settings, model: Model, mut object: Object) -> Result<Self, Error> {
         let tables = Arc::clone(object.tables());
-        let known = |server| model.server(ServerId(server)).is_some();
-        let nat = connections::adopt(&*tables, tables.slot_count(), known);
+        let nat = if object.is_adopted() {
+            let known = |server| model.server(ServerId(server)).is_some();
+            connections::adopt(&*tables, tables.slot_count(), known)
+        } else {
+            HashSet::new()
+        };
         let writer = Writer::adopt(&*tables, &model, &nat, &source_of);
         let seed = object.config().seed.load();
-        let mut book = state::load_statistics(&settings.state)
-            .map_or_else(|| Book::new(seed), |book| book.for_tables(seed));
+        let saved = state::load_statistics(&settings.state);
+        let mut book = saved.map_or_else(|| Book::new(seed), |book| book.for_tables(seed));
         book.catch_up(&model, &|server| object.traffic_by_processor(server).unwrap_or_default());
         let keeper = Keeper::new(&settings.state)?;
-        let mut modes = HashMap::new();
-        for attached in object.take_over()? {
-            modes.insert(attached.name, attached.mode);
-        }
-        for (name, mode) in &settings.interfaces {
-            object.attach(name, *mode)?;
-            modes.insert(name.clone(), *mode);
-        }
+        let modes = attach_all(&mut object, &settings)?;
         let now = Instant::now();
         let inner =
             Inner { model, object, writer, book, keeper, modes, idle: HashMap::new(), trash_looked: now };
@@ -286,6 +293,12 @@ impl Director {
         if interfaces.is_empty() {
             warnings.push("No interface is attached: no packet is handled.".to_owned());
         }
+        let (limit, wanted) = (u64::from(self.tables.slot_count()) * 8 / 15, self.settings.max_connections);
+        if inner.object.is_adopted() && limit.abs_diff(wanted) > wanted / 8 + 1024 {
+            warnings.push(format!(
+                "The connection table was made for {limit} connections, not {wanted}: only `lvsd --detach` lets it be made anew."
+            ));
+        }
         if inner.writer.endpoints.lost != 0 {
             let lost = inner.writer.endpoints.lost;
             warnings.push(format!("{lost} addresses found no place in the table of endpoints."));
@@ -301,7 +314,7 @@ impl Director {
             server_count: inner.model.servers().count() as u32 - trash_count,
             trash_count,
             connection_count: self.connection_count.load(Ordering::Relaxed),
-            connection_limit: u64::from(self.tables.slot_count()) * 8 / 15,
+            connection_limit: limit,
             interfaces,
             counters: counters
                 .into_iter()
@@ -384,6 +397,26 @@ impl Inner {
     pub(crate) fn service_at(&self, index: u32) -> Option<&lvs_model::ServiceEntry> {
         self.model.services().find(|entry| service_index(entry.id) == index)
     }
+}
+
+/// Puts this build's programs in place of those that run, and attaches where the settings say; when one interface cannot
+/// be had, those attached here are given back.
+fn attach_all(object: &mut Object, settings: &Settings) -> Result<HashMap<String, AttachMode>, Error> {
+    let before = object.take_over()?;
+    let mut modes: HashMap<String, AttachMode> =
+        before.iter().map(|attached| (attached.name.clone(), attached.mode)).collect();
+    for (name, mode) in &settings.interfaces {
+        if let Err(error) = object.attach(name, *mode) {
+            for new in settings.interfaces.keys() {
+                if !before.iter().any(|attached| attached.name == *new) {
+                    let _ = object.detach(new);
+                }
+            }
+            return Err(error.into());
+        }
+        modes.insert(name.clone(), *mode);
+    }
+    Ok(modes)
 }
 
 /// A failure of the director itself.

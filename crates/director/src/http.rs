@@ -13,7 +13,7 @@ const FIELDS_MAX: usize = 64;
 /// A peer that sends or takes nothing for this long is let go.
 const IDLE_LIMIT: Duration = Duration::from_secs(10);
 /// A request that is not whole after this long is let go.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// A whole request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +43,18 @@ impl From<io::Error> for Bad {
     }
 }
 
+/// What a peer gets that may not ask anything: long enough to be told so.
+pub(crate) const STRANGER_LIMIT: Duration = Duration::from_millis(200);
+
 /// Sets the time limits of a new connection.
-pub(crate) fn limit(stream: &UnixStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(IDLE_LIMIT))?;
+pub(crate) fn limit(stream: &UnixStream, limit: Duration) -> io::Result<()> {
+    stream.set_read_timeout(Some(limit.min(IDLE_LIMIT)))?;
     stream.set_write_timeout(Some(IDLE_LIMIT))
 }
 
-/// Reads one request.
-pub(crate) fn read(stream: &mut impl Read) -> Result<Request, Bad> {
-    let started = Instant::now();
+/// Reads one request, which has to be whole within `limit`.
+pub(crate) fn read(stream: &mut impl Read, limit: Duration) -> Result<Request, Bad> {
+    let end = Instant::now() + limit;
     let mut bytes = Vec::with_capacity(4096);
     let (head_len, mut request, body_len) = loop {
         if let Some(found) = head(&bytes)? {
@@ -60,22 +63,22 @@ pub(crate) fn read(stream: &mut impl Read) -> Result<Request, Bad> {
         if bytes.len() >= HEAD_LEN_MAX {
             return Err(Bad::Status(431, "the request's head is too long"));
         }
-        more(stream, &mut bytes, started)?;
+        more(stream, &mut bytes, end)?;
     };
     if body_len > MAX_REQUEST_LEN {
         return Err(Bad::Status(413, "the request's body is too long"));
     }
     while bytes.len() < head_len + body_len {
-        more(stream, &mut bytes, started)?;
+        more(stream, &mut bytes, end)?;
     }
     bytes.truncate(head_len + body_len);
     request.body = bytes.split_off(head_len);
     Ok(request)
 }
 
-fn more(stream: &mut impl Read, bytes: &mut Vec<u8>, started: Instant) -> Result<(), Bad> {
+fn more(stream: &mut impl Read, bytes: &mut Vec<u8>, end: Instant) -> Result<(), Bad> {
     let mut buffer = [0; 16 * 1024];
-    if started.elapsed() > REQUEST_LIMIT {
+    if Instant::now() > end {
         return Err(Bad::Status(408, "the request took too long"));
     }
     match stream.read(&mut buffer) {
@@ -177,7 +180,7 @@ mod tests {
     }
 
     fn status(text: &str) -> u16 {
-        match read(&mut text.as_bytes()) {
+        match read(&mut text.as_bytes(), REQUEST_LIMIT) {
             Err(Bad::Status(status, _)) => status,
             other => panic!("{other:?}"),
         }
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn a_request_in_drops_is_read() {
         let text = b"POST /v1/commands HTTP/1.1\r\nHost: lvsd\r\ncontent-length: 3\r\n\r\n{ }";
-        let request = read(&mut Drops(text)).unwrap();
+        let request = read(&mut Drops(text), REQUEST_LIMIT).unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/commands"));
         assert_eq!(request.body, b"{ }");
     }
@@ -199,6 +202,6 @@ mod tests {
         assert_eq!(status("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n"), 413);
         assert_eq!(status("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), 411);
         assert_eq!(status(&format!("GET / HTTP/1.1\r\nA: {}", "b".repeat(20_000))), 431);
-        assert!(matches!(read(&mut &b"GET / HT"[..]), Err(Bad::Gone)));
+        assert!(matches!(read(&mut &b"GET / HT"[..], REQUEST_LIMIT), Err(Bad::Gone)));
     }
 }

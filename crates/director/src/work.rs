@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lvs_core::table::Tables;
+use lvs_core::table::{SERVERS_MAX, Tables};
 
 use crate::connections::{self, Sweep};
 use crate::director::Director;
@@ -18,6 +18,8 @@ use crate::statistics::ESTIMATION_S;
 const SWEEP: Duration = Duration::from_millis(600);
 /// A walk is done in so many slices, so that it never holds a processor for long.
 const SLICES: u32 = 12;
+/// Every so many walks are done though no server has a connection: what a dead process left half-made has no server.
+const IDLE_WALKS: u32 = 64;
 /// After a change the files for monitoring wait this long for more changes.
 const FILES_DELAY: Duration = Duration::from_millis(50);
 /// Up to this many connections `ip_vs_conn` is written with every estimator run.
@@ -32,12 +34,27 @@ pub(crate) fn sweep(director: &Director) {
     let tables = &*director.tables;
     let mut sweep = Sweep::default();
     let slice = tables.slot_count().div_ceil(SLICES).max(1);
+    let mut walk = 0u32;
     while !director.is_ending() {
-        if let Some(live) = sweep.slice(tables, slice) {
-            director.connection_count.store(live, Ordering::Relaxed);
+        if walk.is_multiple_of(IDLE_WALKS) || has_connections(tables) {
+            for _ in 0..SLICES {
+                if let Some(live) = sweep.slice(tables, slice) {
+                    director.connection_count.store(live, Ordering::Relaxed);
+                    break;
+                }
+                thread::sleep(SWEEP / SLICES);
+            }
+        } else {
+            director.connection_count.store(0, Ordering::Relaxed);
+            thread::sleep(SWEEP);
         }
-        thread::sleep(SWEEP / SLICES);
+        walk = walk.wrapping_add(1);
     }
+}
+
+/// Has any server a connection? Without one the table need not be walked.
+fn has_connections(tables: &impl Tables) -> bool {
+    (1..SERVERS_MAX).any(|index| tables.server(index).is_some_and(|server| server.total.load() != 0))
 }
 
 /// Does what is due every two seconds, and writes the files for monitoring soon after a change, until lvsd ends.
@@ -110,7 +127,7 @@ impl Files {
         procfs::replace(folder, "ip_vs_stats", &procfs::ip_vs_stats(&sum, &rates))?;
         let by_processor = procfs::ip_vs_stats_percpu(processors.into_iter(), &sum, &rates);
         procfs::replace(folder, "ip_vs_stats_percpu", &by_processor)?;
-        if due {
+        if due || self.connections.is_none() {
             self.write_connections(director)?;
             if self.kept.elapsed() >= KEEP_PERIOD {
                 director.lock().keep_statistics()?;
@@ -126,8 +143,10 @@ impl Files {
             return Ok(());
         }
         let mut text = String::from(procfs::CONNECTIONS_TITLE);
-        for row in connections::rows(&*director.tables, director.tables.slot_count()) {
-            procfs::connection_line(&mut text, &row);
+        if has_connections(&*director.tables) {
+            for row in connections::rows(&*director.tables, director.tables.slot_count()) {
+                procfs::connection_line(&mut text, &row);
+            }
         }
         self.connections = Some(Instant::now());
         procfs::replace(&director.settings.proc_dir, "ip_vs_conn", &text)
