@@ -88,6 +88,8 @@ wait $asking
 reading "300 web requests while lvsd died and returned" "server1 100, server2 100, server3 100" "$(cat "$LAB/during-kill")"
 
 title "Afterwards"
+told "Counters are shown as of the last estimate, which is made every two seconds, as with kernel IPVS."
+sleep 3
 on director ipvsadm -Ln
 on director ipvsadm -Ln --stats
 counted=$(ipvsadm -Ln --stats --exact | awk -v service="$VIP:80" '$1 == "TCP" && $2 == service { print $3 }')
