@@ -1,4 +1,4 @@
-//! Everything that can happen to a packet and is worth a number. Per processor; names are part of the interface.
+//! Everything that can happen to a packet and is worth a number, but what is counted per real server (`Traffic`). Per processor; names are part of the interface.
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -30,10 +30,6 @@ counters! {
     PassedToTc = "passed_to_tc",
     /// Delivered to the director's own stack.
     DeliveredLocally = "delivered_locally",
-    /// Sent on, client to real server.
-    ForwardedIn = "forwarded_in",
-    /// Sent on, real server to client.
-    ForwardedOut = "forwarded_out",
     /// An ICMP error was relayed.
     IcmpRelayed = "icmp_relayed",
     /// An ICMP error was sent: time exceeded.

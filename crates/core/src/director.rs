@@ -100,16 +100,28 @@ pub fn lookup<H: Hook>(hook: &H, config: &Config, address: Address, word: u64) -
 
 /// The connection of a packet from client to virtual service: at its home here, elsewhere in a function of its own.
 #[inline(always)]
-pub fn of_request<H: Hook>(hook: &H, config: &Config, key: &Key) -> u32 {
-    let index = conn::inbound_at_home(hook, config, key, hook.now());
-    if index == conn::ELSEWHERE { hook.find_inbound(key) } else { index }
+pub fn of_request<'a, H: Hook>(hook: &'a H, config: &Config, key: &Key) -> Option<&'a Slot> {
+    let first = hook.slot(conn::home(config, key.client, key.word))?;
+    if conn::holds_request(first, key, hook.now()) {
+        return Some(first);
+    }
+    if !conn::is_shared(first) {
+        return None;
+    }
+    hook.slot(hook.find_inbound(key))
 }
 
 /// The connection of a reply.
 #[inline(always)]
-pub fn of_reply<H: Hook>(hook: &H, config: &Config, reply: &Reply) -> u32 {
-    let index = conn::outbound_at_home(hook, config, reply, hook.now());
-    if index == conn::ELSEWHERE { hook.find_outbound(reply) } else { index }
+pub fn of_reply<'a, H: Hook>(hook: &'a H, config: &Config, reply: &Reply) -> Option<&'a Slot> {
+    let first = hook.slot(conn::home(config, reply.client, reply.word))?;
+    if conn::holds_reply(hook, first, reply, hook.now()) {
+        return Some(first);
+    }
+    if !conn::is_shared(first) {
+        return None;
+    }
+    hook.slot(hook.find_outbound(reply))
 }
 
 /// ICMP errors are relayed; the rest is the kernel's.
@@ -147,13 +159,16 @@ fn inbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &F
     let now = hook.now();
     let word = ports_word(flow.source_port, flow.destination_port, 0, flow.protocol, flow.family);
     let key = Key { client: flow.source, virtual_address: flow.destination, word };
-    let mut index = of_request(hook, config, &key);
-    if index != conn::NONE && flow.opens() && gives_way(hook, config, flow, index) {
-        hook.release(index);
+    let mut found = of_request(hook, config, &key);
+    if let Some(slot) = found
+        && flow.opens()
+        && gives_way(config, flow, slot)
+    {
+        hook.release(hook.find_inbound(&key));
         hook.count(Counter::ConnectionReused);
-        index = conn::NONE;
+        found = None;
     }
-    if index == conn::NONE {
+    if found.is_none() {
         let made = schedule(hook, flow, &key, service, now);
         if made == PASS_UP {
             if H::SKB {
@@ -164,12 +179,12 @@ fn inbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &F
         if made == REFUSED {
             return refuse(hook);
         }
-        if made == conn::NONE as u64 {
+        found = hook.slot(made as u32);
+        if found.is_none() {
             return verdict::DROP;
         }
-        index = made as u32;
     }
-    let Some(slot) = hook.slot(index) else { return verdict::PASS };
+    let Some(slot) = found else { return verdict::PASS };
     let Some(server) = hook.server(slot.server.load()) else { return verdict::PASS };
     if server.flags.load() & SERVER_AVAILABLE == 0 {
         hook.count(Counter::DroppedServerRemoved);
@@ -180,9 +195,8 @@ fn inbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &F
 
 /// Must a used-up connection give way to a new one from the same client port (spec 2.4)?
 #[inline(always)]
-fn gives_way<H: Hook>(hook: &H, config: &Config, flow: &Flow, index: u32) -> bool {
+fn gives_way(config: &Config, flow: &Flow, slot: &Slot) -> bool {
     let mode = config.reuse_mode.load();
-    let Some(slot) = hook.slot(index) else { return false };
     if flow.protocol != TCP || mode == 0 {
         return false;
     }
@@ -384,7 +398,6 @@ fn transmit<F: Frame, H: Hook>(
         hook.count(Counter::DroppedRewrite);
         return verdict::DROP;
     }
-    hook.count(Counter::ForwardedIn);
     let tunnelled = conn::method(slot.control.load()) == METHOD_TUNNEL;
     forward::send(frame, hook, config, hop, if tunnelled { family } else { flow.family })
 }
@@ -413,8 +426,7 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
         word: ports_word(flow.destination_port, 0, 0, flow.protocol, flow.family),
         source_port: flow.source_port as u64,
     };
-    let index = of_reply(hook, config, &reply);
-    let Some(slot) = hook.slot(index) else { return verdict::PASS };
+    let Some(slot) = of_reply(hook, config, &reply) else { return verdict::PASS };
     let Some(server) = hook.server(slot.server.load()) else { return verdict::PASS };
     let masquerade = conn::method(slot.control.load()) == METHOD_MASQUERADE;
     if routed && flow.ttl <= 1 {
@@ -444,7 +456,6 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
         hook.count(Counter::DroppedRewrite);
         return verdict::DROP;
     }
-    hook.count(Counter::ForwardedOut);
     let Some(hop) = hop else { return verdict::PASS };
     if !ready {
         // The kernel's way: it lowers the TTL, finds the neighbour, fragments.

@@ -335,7 +335,7 @@ pub struct NextHop {
     pub mtu: Atomic32,
     /// `HOP_*`: low byte the finding, then flags of the interface; VLAN tag << 16.
     pub code: Atomic32,
-    /// Value of [`Config::next_hop_epoch`] it was resolved under, 0: empty.
+    /// Value of [`Config::next_hop_epoch`] it was resolved under << 8 | family, 0: empty.
     pub epoch: Atomic32,
     /// Tick at which it is asked for again.
     pub expires: Atomic32,

@@ -7,7 +7,7 @@ use lvs_core::{
     address::Address,
     conn::{self, Key, New, Reply},
     counter::Counter,
-    endpoint, hash, sched,
+    endpoint, sched,
     table::{
         Config, Endpoint, FAMILY_V4, FragmentKey, FragmentValue, HOP_FINDING, HOP_GATEWAY_V6, HOP_LINK, HOP_LOCAL,
         HOP_TICKS, HOP_UNREACHABLE, HOP_UNRESOLVED, Hook, Member, NEXT_HOPS_MAX, NextHop, Pace, Server, Service, Slot,
@@ -204,24 +204,20 @@ extern "C" fn lvs_send_to_neighbour(interface: u32, high: u64, low: u64, v6: u32
     unsafe { bpf_redirect_neigh(interface, &raw mut to, 20, 0) as u32 }
 }
 
-/// The cache entry of an address, claimed for it when another had it: index, and whether it must be resolved.
+/// Where in the cache an address's next hop lies. No secret: a collision costs a question to the kernel.
 #[inline(always)]
-fn entry(maps: Maps, config: &Config, address: Address, family: u8) -> (u32, bool) {
-    let index = (hash::address(config.seed.load(), address, 0) >> 40) as u32 & (NEXT_HOPS_MAX - 1);
-    let Some(hop) = maps.cached_hop(index) else { return (index, false) };
-    let epoch = config.next_hop_epoch.load();
-    if hop.low.load() == address.low
+fn place(address: Address) -> u32 {
+    let word = address.low ^ address.high;
+    (word ^ word >> 10 ^ word >> 32) as u32 & (NEXT_HOPS_MAX - 1)
+}
+
+/// Is this the address's next hop, asked for not long ago?
+#[inline(always)]
+fn is_fresh(hop: &NextHop, epoch: u32, address: Address, now: u32) -> bool {
+    hop.low.load() == address.low
         && hop.high.load() == address.high
         && hop.epoch.load() == epoch
-        && !conn::is_past(hop.expires.load(), maps.now())
-    {
-        return (index, false);
-    }
-    let _ = family;
-    hop.high.store(address.high);
-    hop.low.store(address.low);
-    hop.epoch.store(epoch);
-    (index, true)
+        && !conn::is_past(hop.expires.load(), now)
 }
 
 /// Is the packet meant for this host at link level?
@@ -301,11 +297,17 @@ macro_rules! hook {
             }
             #[inline(always)]
             fn next_hop(&self, config: &Config, address: Address, family: u8) -> Option<&NextHop> {
-                let (index, resolve) = entry(self.maps, config, address, family);
-                if resolve {
+                let index = place(address);
+                let hop = self.maps.cached_hop(index)?;
+                // The family is part of the key: 10.2.0.1 and ::10.2.0.1 are the same number.
+                let epoch = (config.next_hop_epoch.load() << 8) | family as u32;
+                if !is_fresh(hop, epoch, address, self.maps.now()) {
+                    hop.high.store(address.high);
+                    hop.low.store(address.low);
+                    hop.epoch.store(epoch);
                     $resolve(self.context, index, family as u32, self.maps.now());
                 }
-                self.maps.cached_hop(index)
+                Some(hop)
             }
             #[inline(always)]
             fn find_endpoint(&self, address: Address, word: u64) -> u32 {

@@ -158,20 +158,22 @@ pub struct Reply {
     pub source_port: u64,
 }
 
-/// The connection may lie at another place than its home: the search must go on.
-pub const ELSEWHERE: u32 = u32::MAX - 1;
-
-/// Looks for the connection of a packet from client to virtual service at its home only: its slot, [`NONE`], or
-/// [`ELSEWHERE`].
+/// Is the connection of a packet from client to virtual service in `first`, its home?
 #[inline(always)]
-pub fn inbound_at_home<T: Tables>(tables: &T, config: &Config, key: &Key, now: u32) -> u32 {
-    at_home(tables, home(config, key.client, key.word), now, |slot| is_inbound(slot, key))
+pub fn holds_request(first: &Slot, key: &Key, now: u32) -> bool {
+    first.places.load() & 1 != 0 && holds(first, now, |slot| is_inbound(slot, key))
 }
 
-/// Looks for the connection of a reply at its home only: its slot, [`NONE`], or [`ELSEWHERE`].
+/// Is the connection of a reply in `first`, its home?
 #[inline(always)]
-pub fn outbound_at_home<T: Tables>(tables: &T, config: &Config, reply: &Reply, now: u32) -> u32 {
-    at_home(tables, home(config, reply.client, reply.word), now, |slot| is_outbound(tables, slot, reply))
+pub fn holds_reply<T: Tables>(tables: &T, first: &Slot, reply: &Reply, now: u32) -> bool {
+    first.places.load() & 1 != 0 && holds(first, now, |slot| is_outbound(tables, slot, reply))
+}
+
+/// Does the home have connections at other places than itself?
+#[inline(always)]
+pub fn is_shared(first: &Slot) -> bool {
+    first.places.load() >> 1 != 0
 }
 
 /// The slot of the connection that a packet from client to virtual service belongs to, or [`NONE`].
@@ -225,16 +227,6 @@ fn holds(slot: &Slot, now: u32, matches: impl Fn(&Slot) -> bool) -> bool {
         && matches(slot)
         && !is_past(slot.expires.load(), now)
         && (slot.control.load() ^ control) & (GENERATION | LIFE) == 0
-}
-
-#[inline(always)]
-fn at_home<T: Tables>(tables: &T, home: u32, now: u32, matches: impl Fn(&Slot) -> bool) -> u32 {
-    let Some(first) = tables.slot(home) else { return NONE };
-    let places = first.places.load();
-    if places & 1 != 0 && holds(first, now, matches) {
-        return home;
-    }
-    if places >> 1 == 0 { NONE } else { ELSEWHERE }
 }
 
 #[inline(always)]

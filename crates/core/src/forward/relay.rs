@@ -62,8 +62,7 @@ pub fn relay<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, outer:
 fn inbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, outer: &Flow, inner: &Flow) -> u64 {
     let word = ports_word(inner.destination_port, inner.source_port, 0, inner.protocol, inner.family);
     let key = Key { client: inner.destination, virtual_address: inner.source, word };
-    let index = director::of_request(hook, config, &key);
-    let Some(slot) = hook.slot(index) else { return verdict::PASS };
+    let Some(slot) = director::of_request(hook, config, &key) else { return verdict::PASS };
     let Some(server) = hook.server(slot.server.load()) else { return verdict::PASS };
     if conn::method(slot.control.load()) == METHOD_MASQUERADE {
         if !is_intact(frame, outer) {
@@ -87,8 +86,7 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, outer: 
     let word = ports_word(inner.source_port, 0, 0, inner.protocol, inner.family);
     let source_port = inner.destination_port as u64;
     let reply = Reply { client: inner.source, source: inner.destination, word, source_port };
-    let index = director::of_reply(hook, config, &reply);
-    let Some(slot) = hook.slot(index) else { return verdict::PASS };
+    let Some(slot) = director::of_reply(hook, config, &reply) else { return verdict::PASS };
     if conn::method(slot.control.load()) != METHOD_MASQUERADE {
         return verdict::PASS;
     }
