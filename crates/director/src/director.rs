@@ -371,6 +371,35 @@ impl Inner {
         Ok(())
     }
 
+    /// Attaches to interfaces that went and came back.
+    pub(crate) fn attach_again(&mut self) {
+        let Ok(attached) = self.object.attached() else { return };
+        let is_attached = |name: &str| attached.iter().any(|known| known.name == name);
+        let missing: Vec<(String, AttachMode)> = self
+            .modes
+            .iter()
+            .filter(|(name, _)| !is_attached(name))
+            .map(|(name, mode)| (name.clone(), *mode))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        // Removes the pins of what is gone.
+        if let Err(error) = self.object.take_over() {
+            log(&error.to_string());
+        }
+        for (name, mode) in missing {
+            match self.object.attach(&name, mode) {
+                Ok(attached) => {
+                    log(&format!("interface {name} is back: attached ({})", attached.mode.name()))
+                }
+                // Still away: a report tells when it comes.
+                Err(lvs_dataplane::Error::NoInterface(_)) => {}
+                Err(error) => log(&error.to_string()),
+            }
+        }
+    }
+
     fn server_listing(&self, id: ServerId) -> Option<ServerListing> {
         let entry = self.model.server(id)?;
         let record = self.record(id)?;

@@ -188,13 +188,14 @@ impl Writer {
                 self.place_server(tables, entry);
             }
         }
+        let retired: HashSet<ServiceId> = model.trash().map(|entry| entry.service).collect();
         for (id, change) in &changes.services {
             match model.service(*id) {
                 Some(entry) => {
                     self.write_service(tables, model, entry, change.fresh || change.scheduler);
                     self.place_service(tables, *id, Some(entry.service.key));
                 }
-                None => self.clear_service(tables, model, *id),
+                None => self.clear_service(tables, *id, retired.contains(id)),
             }
         }
         for id in changes.servers.keys() {
@@ -322,14 +323,14 @@ impl Writer {
 
     /// A service that is no more: new connections end at once; its endpoint stays while deleted servers of it have
     /// connections, so that their packets are dropped and not passed (spec 2.5).
-    fn clear_service<T: Tables>(&mut self, tables: &T, model: &Model, id: ServiceId) {
+    fn clear_service<T: Tables>(&mut self, tables: &T, id: ServiceId, is_retired: bool) {
         if let Some(record) = tables.service(service_index(id)) {
             record.flags.store(0);
             let old = record.members.load();
             record.members.store(0);
             self.runs.give_back((old >> 32) as u32, old as u32, tables.now());
         }
-        if !model.trash().any(|entry| entry.service == id) {
+        if !is_retired {
             self.place_service(tables, id, None);
         }
     }

@@ -142,10 +142,11 @@ fn answer(director: &Director, due: Due) {
     if due.sources {
         inner.write_sources();
     }
-    if due.ports
-        && let Err(error) = inner.object.refresh_ports()
-    {
-        log(&error.to_string());
+    if due.ports {
+        inner.attach_again();
+        if let Err(error) = inner.object.refresh_ports() {
+            log(&error.to_string());
+        }
     }
 }
 
