@@ -4,7 +4,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::statistics::Book;
 
 /// How long a change may wait before it is made durable; a thousand changes in a second cost some ten fsyncs.
 const SYNC_DELAY: Duration = Duration::from_millis(100);
+
+/// A model with more real servers is large: its text takes some milliseconds.
+const LARGE_SERVERS: usize = 1024;
 
 /// Where the statistics lie.
 fn statistics_path(state: &Path) -> PathBuf {
@@ -54,10 +58,23 @@ pub(crate) fn load_statistics(state: &Path) -> Option<Book> {
 }
 
 /// Writes both files, and has another thread make them durable.
+///
+/// A state of ordinary size is in the file before its command is answered, so that a killed daemon loses nothing. A large
+/// one is written by the other thread, at most [`SYNC_DELAY`] later: writing it for every single command would take
+/// longer than the command.
 pub(crate) struct Keeper {
     path: PathBuf,
     changed: Option<SyncSender<()>>,
     syncing: Option<JoinHandle<()>>,
+    large: Arc<Mutex<Large>>,
+}
+
+/// A large model that is still to be written.
+#[derive(Default)]
+struct Large {
+    model: Option<Model>,
+    /// How many models were kept until now, large or not.
+    kept: u64,
 }
 
 impl Keeper {
@@ -72,16 +89,26 @@ impl Keeper {
         let (changed, changes) = mpsc::sync_channel(1);
         let path = path.to_owned();
         let file = path.clone();
+        let large = Arc::new(Mutex::new(Large::default()));
+        let to_write = Arc::clone(&large);
         let syncing = thread::Builder::new()
             .name("lvsd-sync".to_owned())
-            .spawn(move || sync_loop(&changes, &file, &folder))
+            .spawn(move || sync_loop(&changes, &to_write, &file, &folder))
             .map_err(|error| Error::system("starting a thread", error))?;
-        Ok(Self { path, changed: Some(changed), syncing: Some(syncing) })
+        Ok(Self { path, changed: Some(changed), syncing: Some(syncing), large })
     }
 
-    /// Replaces the state file.
+    /// Replaces the state file, or has it replaced soon.
     pub(crate) fn keep(&self, model: &Model) -> io::Result<()> {
-        replace(&self.path, save::to_json(model).as_bytes())?;
+        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        large.kept += 1;
+        if model.servers().nth(LARGE_SERVERS).is_some() {
+            large.model = Some(model.clone());
+        } else {
+            large.model = None;
+            replace(&self.path, save::to_json(model).as_bytes())?;
+        }
+        drop(large);
         if let Some(changed) = &self.changed {
             // Full: the thread is about to look anyway.
             let _ = changed.try_send(());
@@ -112,28 +139,69 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-/// Waits for a change, lets more come for a while, and makes them durable together.
-fn sync_loop(changes: &Receiver<()>, path: &Path, folder: &Path) {
+/// Waits for a change, lets more come for a while, and makes them durable together; the last ones too when the keeper
+/// goes.
+fn sync_loop(changes: &Receiver<()>, large: &Mutex<Large>, path: &Path, folder: &Path) {
     while changes.recv().is_ok() {
         let end = Instant::now() + SYNC_DELAY;
-        let mut is_last = false;
         while let Some(rest) = end.checked_duration_since(Instant::now()) {
-            match changes.recv_timeout(rest) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
-                    is_last = true;
-                    break;
-                }
+            if changes.recv_timeout(rest).is_err() {
+                break;
             }
         }
-        let synced = File::open(path).and_then(|file| file.sync_all());
-        let synced = synced.and_then(|()| File::open(folder)?.sync_all());
-        if let Err(error) = synced {
+        if let Err(error) = make_durable(large, path, folder) {
             log(&format!("making {} durable: {error}", path.display()));
         }
-        if is_last {
-            break;
+    }
+}
+
+fn make_durable(large: &Mutex<Large>, path: &Path, folder: &Path) -> io::Result<()> {
+    let (model, kept) = {
+        let mut large = large.lock().unwrap_or_else(PoisonError::into_inner);
+        (large.model.take(), large.kept)
+    };
+    if let Some(model) = model {
+        let text = save::to_json(&model);
+        let large = large.lock().unwrap_or_else(PoisonError::into_inner);
+        // A later model is in the file already, or comes with the next round.
+        if large.kept == kept {
+            replace(path, text.as_bytes())?;
         }
+    }
+    File::open(path)?.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use lvs_model::{ChangeSet, Command, Protocol, ServiceKey, ServiceRequest};
+
+    use super::*;
+
+    fn model() -> Model {
+        let mut model = Model::new();
+        let key = ServiceKey::new(Protocol::Tcp, [10, 1, 0, 100].into(), 80);
+        let command = Command::AddService(ServiceRequest::new(key, "rr"));
+        model.apply(&command, &mut ChangeSet::new()).unwrap();
+        model
+    }
+
+    #[test]
+    fn what_was_kept_is_loaded_and_damage_is_told() {
+        let folder = std::env::temp_dir().join(format!("lvsd-state-{}", std::process::id()));
+        let path = folder.join("state");
+        let keeper = Keeper::new(&path).unwrap();
+        assert_eq!(load(&path).unwrap().services().count(), 0);
+        keeper.keep(&model()).unwrap();
+        assert_eq!(load(&path).unwrap().services().count(), 1);
+        drop(keeper);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() / 2]).unwrap();
+        let error = load(&path).unwrap_err();
+        assert_eq!(error.exit_code(), 65);
+        assert!(!error.to_string().contains('\n'));
+        fs::write(&path, [0xFF; 8]).unwrap();
+        assert_eq!(load(&path).unwrap_err().exit_code(), 65);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }
