@@ -5,7 +5,7 @@ DESTDIR ?=
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 LAB     := cargo run --quiet -p lvs-testbed --bin lvs-lab --
 # What `make install` installs.
-BINARIES := lvsd ipvsadm ipvsadm-save ipvsadm-restore lvsctl lvs-decap
+BINARIES := lvsd lvs-decap ipvsadm ipvsadm-save ipvsadm-restore lvsctl
 
 .PHONY: demo test bench lab build install setup
 

@@ -25,7 +25,7 @@ fn refused_in_one_line(ran: &Ran) {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
+#[ignore = "without CAP_PERFMON the verifier prohibits pointer arithmetic in lvs_xdp (VERIFIER 12)"]
 fn two_capabilities_are_enough() {
     if !root_or_skip("two_capabilities_are_enough") {
         return;
@@ -45,7 +45,6 @@ fn two_capabilities_are_enough() {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn a_second_lvsd_is_refused_and_the_first_goes_on() {
     if !root_or_skip("a_second_lvsd_is_refused_and_the_first_goes_on") {
         return;
@@ -59,7 +58,6 @@ fn a_second_lvsd_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn a_missing_interface_is_named() {
     if !root_or_skip("a_missing_interface_is_named") {
         return;
@@ -71,7 +69,6 @@ fn a_missing_interface_is_named() {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn a_damaged_state_file_is_refused_and_traffic_goes_on() {
     if !root_or_skip("a_damaged_state_file_is_refused_and_traffic_goes_on") {
         return;
@@ -94,7 +91,6 @@ fn a_damaged_state_file_is_refused_and_traffic_goes_on() {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn services_return_when_the_pins_are_gone() {
     if !root_or_skip("services_return_when_the_pins_are_gone") {
         return;
@@ -112,7 +108,6 @@ fn services_return_when_the_pins_are_gone() {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn a_full_table_refuses_and_spares_the_living() {
     if !root_or_skip("a_full_table_refuses_and_spares_the_living") {
         return;

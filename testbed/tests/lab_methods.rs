@@ -47,37 +47,31 @@ fn everything_arrives(hook: Hook, method: &str) {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn nat_tc() {
     everything_arrives(Hook::Tc, NAT);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn nat_xdp() {
     everything_arrives(Hook::Xdp, NAT);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn tunnel_tc() {
     everything_arrives(Hook::Tc, TUNNEL);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn tunnel_xdp() {
     everything_arrives(Hook::Xdp, TUNNEL);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn direct_route_tc() {
     everything_arrives(Hook::Tc, DIRECT_ROUTE);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn direct_route_xdp() {
     everything_arrives(Hook::Xdp, DIRECT_ROUTE);
 }
@@ -100,13 +94,11 @@ fn local_node_beside_real_servers(hook: Hook) {
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn local_node_tc() {
     local_node_beside_real_servers(Hook::Tc);
 }
 
 #[test]
-#[ignore = "needs lvsd"]
 fn local_node_xdp() {
     local_node_beside_real_servers(Hook::Xdp);
 }
