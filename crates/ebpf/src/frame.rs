@@ -215,6 +215,9 @@ impl Frame for XdpFrame {
     #[inline(always)]
     fn fix_checksum(&mut self, offset: u32, pseudo: u32, body: u32, mangled_zero: bool) -> bool {
         let Some(field) = self.at_mut::<U16>(offset) else { return false };
+        if mangled_zero && field.get() == 0 {
+            return true;
+        }
         let sum = checksum::apply(field.get(), pseudo as u64 + body as u64);
         field.set(if mangled_zero && sum == 0 { 0xFFFF } else { sum });
         true

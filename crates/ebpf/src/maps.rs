@@ -1,10 +1,10 @@
 //! The maps, pinned by name. Types and limits are `lvs_core::table`'s; the connection table's size is given at load.
 //! This file and `frame.rs`, `hook.rs` hold the crate's unsafe code.
-use core::ffi::c_void;
+use core::{cell::Cell, ffi::c_void};
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    helpers::bpf_loop,
+    helpers::{bpf_ktime_get_coarse_ns, bpf_loop},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
@@ -45,53 +45,52 @@ static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_
 static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(PORTS_MAX, 0);
 
 /// The maps as core asks for them, at one moment.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Maps {
-    now: u32,
+    /// The moment; 0: not asked for yet.
+    now: Cell<u32>,
 }
 
 impl Maps {
-    /// Reads the coarse clock once for all that follows.
+    /// The maps now. The clock is read when it is asked for: a packet that is none of our business does not pay for it.
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        // SAFETY: a helper call without arguments.
-        let now = unsafe { aya_ebpf::helpers::bpf_ktime_get_coarse_ns() };
-        Self { now: (now >> TICK_SHIFT) as u32 }
+        Self::at(0)
     }
 
     /// The maps at a moment that is known already.
     #[inline(always)]
     pub(crate) fn at(now: u32) -> Self {
-        Self { now }
+        Self { now: Cell::new(now) }
     }
 
     #[inline(always)]
-    pub(crate) fn cached_hop(self, index: u32) -> Option<&'static NextHop> {
+    pub(crate) fn cached_hop(&self, index: u32) -> Option<&'static NextHop> {
         NEXT_HOPS.get(index)
     }
 
     #[inline(always)]
-    pub(crate) fn pace(self) -> Option<&'static Pace> {
+    pub(crate) fn pace(&self) -> Option<&'static Pace> {
         PACE.get(0)
     }
 
     #[inline(always)]
-    pub(crate) fn port(self, interface: u32) -> Option<&'static Port> {
+    pub(crate) fn port(&self, interface: u32) -> Option<&'static Port> {
         // SAFETY: entries are replaced whole by the daemon; a stale read is harmless.
         unsafe { PORTS.get(&interface) }
     }
 
     #[inline(always)]
-    pub(crate) fn fragment(self, key: &FragmentKey) -> u32 {
+    pub(crate) fn fragment(&self, key: &FragmentKey) -> u32 {
         // SAFETY: values are eight bytes, written whole.
         match unsafe { FRAGMENTS.get(key) } {
-            Some(value) if !lvs_core::conn::is_past(value.expires, self.now) => value.ports,
+            Some(value) if !lvs_core::conn::is_past(value.expires, self.now()) => value.ports,
             _ => 0,
         }
     }
 
     #[inline(always)]
-    pub(crate) fn learn_fragment(self, key: &FragmentKey, value: &FragmentValue) {
+    pub(crate) fn learn_fragment(&self, key: &FragmentKey, value: &FragmentValue) {
         let _ = FRAGMENTS.insert(key, value, 0);
     }
 }
@@ -103,7 +102,14 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn now(&self) -> u32 {
-        self.now
+        let known = self.now.get();
+        if known != 0 {
+            return known;
+        }
+        // SAFETY: a helper call without arguments.
+        let now = (unsafe { bpf_ktime_get_coarse_ns() } >> TICK_SHIFT) as u32;
+        self.now.set(now);
+        now
     }
     #[inline(always)]
     fn endpoint(&self, index: u32) -> Option<&Endpoint> {
