@@ -55,7 +55,7 @@ pub(crate) fn tests() -> Outcome {
 
 fn format() -> Outcome {
     tool::run(tool::cargo().args(["fmt", "--all", "--check"]))?;
-    for other in ["crates/ebpf/Cargo.toml", "fuzz/Cargo.toml"] {
+    for other in ["crates/ebpf/Cargo.toml", "bench/ebpf/Cargo.toml", "fuzz/Cargo.toml"] {
         if tool::root().join(other).is_file() {
             tool::run(tool::cargo().args(["fmt", "--check", "--manifest-path", other]))?;
         }

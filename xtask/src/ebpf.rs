@@ -33,15 +33,38 @@ enum Compiler {
     Nightly,
 }
 
-/// `cargo xtask ebpf`: build, gate, and place where `lvs-dataplane` embeds it.
-pub(crate) fn build() -> Outcome {
+/// An object: where its sources lie, what its binary is called, and where it is committed.
+pub(crate) struct Source {
+    folder: &'static str,
+    binary: &'static str,
+    committed: &'static str,
+}
+
+/// The data plane, embedded by `lvs-dataplane`.
+pub(crate) const DATA_PLANE: Source =
+    Source { folder: "crates/ebpf", binary: "lvs", committed: "crates/dataplane/bpf" };
+/// What feeds and counts in the benchmarks, embedded by `lvs-bench`.
+pub(crate) const BENCH: Source = Source { folder: "bench/ebpf", binary: "pump", committed: "bench/bpf" };
+
+impl Source {
+    fn committed_folder(&self) -> PathBuf {
+        tool::root().join(self.committed)
+    }
+
+    fn object_name(&self) -> String {
+        format!("{}.o", self.binary)
+    }
+}
+
+/// `cargo xtask ebpf`: build, gate, and place where it is embedded.
+pub(crate) fn build(source: &Source) -> Outcome {
     let (compiler, strip) = tools()?;
-    let object = compile(&compiler, &strip)?;
-    let folder = committed_folder();
+    let object = compile(&compiler, &strip, source)?;
+    let folder = source.committed_folder();
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    write_if_new(&folder.join("lvs.o"), &object)?;
+    write_if_new(&folder.join(source.object_name()), &object)?;
     write_if_new(&folder.join("TOOLCHAIN"), toolchain(&compiler).as_bytes())?;
-    println!("ebpf: crates/dataplane/bpf/lvs.o, {} bytes", object.len());
+    println!("ebpf: {}/{}, {} bytes", source.committed, source.object_name(), object.len());
     Ok(())
 }
 
@@ -52,11 +75,11 @@ pub(crate) fn verify() -> Outcome {
         println!("ebpf: skipped, not verified: no compiler for BPF here (scripts/setup)");
         return Ok(());
     };
-    let folder = committed_folder();
+    let folder = DATA_PLANE.committed_folder();
     let committed = fs::read(folder.join("lvs.o"))
         .map_err(|error| format!("crates/dataplane/bpf/lvs.o: {error}; run: cargo xtask ebpf"))?;
     let recorded = fs::read_to_string(folder.join("TOOLCHAIN")).unwrap_or_default();
-    let object = compile(&compiler, &strip)?;
+    let object = compile(&compiler, &strip, &DATA_PLANE)?;
     let here = toolchain(&compiler);
     if recorded != here {
         println!(
@@ -112,22 +135,22 @@ fn find_compiler() -> Option<Compiler> {
 }
 
 /// The stripped object, after the gate.
-fn compile(compiler: &Compiler, strip: &Path) -> Result<Vec<u8>, String> {
+fn compile(compiler: &Compiler, strip: &Path, source: &Source) -> Result<Vec<u8>, String> {
     let target = tool::target_folder().join("bpf");
-    let mut cargo = cargo_for(compiler, &target)?;
+    let mut cargo = cargo_for(compiler, &target, source)?;
     let output = cargo.stderr(Stdio::piped()).output().map_err(|error| format!("cargo: {error}"))?;
     print_without_noise(&String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         return Err(format!("ebpf: the build failed: {}", output.status));
     }
-    let linked = target.join(TARGET).join("release/lvs");
-    let stripped = target.join("lvs.o");
+    let linked = target.join(TARGET).join("release").join(source.binary);
+    let stripped = target.join(source.object_name());
     tool::run(Command::new(strip).arg("--strip-debug").args([&linked, &stripped]))?;
     no_panics(&stripped, strip)?;
     fs::read(&stripped).map_err(|error| format!("{}: {error}", stripped.display()))
 }
 
-fn cargo_for(compiler: &Compiler, target: &Path) -> Result<Command, String> {
+fn cargo_for(compiler: &Compiler, target: &Path, source: &Source) -> Result<Command, String> {
     let wrapper = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
     let mut cargo = match compiler {
         Compiler::Debian => {
@@ -147,14 +170,14 @@ fn cargo_for(compiler: &Compiler, target: &Path) -> Result<Command, String> {
         }
     };
     cargo
-        .current_dir(tool::root().join("crates/ebpf"))
+        .current_dir(tool::root().join(source.folder))
         .args(["--quiet", "--release", "--target", TARGET, "--target-dir"])
         .arg(target)
         .env_remove("RUSTFLAGS")
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(target))
         .env("RUSTC_WRAPPER", wrapper)
         .env(WRAPPER_VARIABLE, "1");
-    if tool::root().join("crates/ebpf/Cargo.lock").is_file() {
+    if tool::root().join(source.folder).join("Cargo.lock").is_file() {
         cargo.arg("--locked");
     }
     Ok(cargo)
@@ -217,10 +240,6 @@ fn toolchain(compiler: &Compiler) -> String {
         rustc.lines().next().unwrap_or_default(),
         RUSTFLAGS.join(" ")
     )
-}
-
-fn committed_folder() -> PathBuf {
-    tool::root().join("crates/dataplane/bpf")
 }
 
 /// Leaves an equal file alone, so that nothing is rebuilt because of its date.

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask ebpf             build the eBPF object into crates/dataplane/bpf/lvs.o
+cargo xtask ebpf --bench     build what feeds the benchmarks into bench/bpf/pump.o
 cargo xtask ebpf --verify    build it aside and compare it with the committed one, bit for bit
 cargo xtask tidy             the house rules, which stand in xtask/src/tidy.rs
 cargo xtask check [--fast]   everything before a commit; --fast leaves out the eBPF object
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["ebpf"] => ebpf::build(),
+        ["ebpf"] => ebpf::build(&ebpf::DATA_PLANE),
+        ["ebpf", "--bench"] => ebpf::build(&ebpf::BENCH),
         ["ebpf", "--verify"] => ebpf::verify(),
         ["tidy"] => tidy::run(),
         ["check"] => check::all(check::Extent::Full),
