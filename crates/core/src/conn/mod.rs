@@ -387,6 +387,16 @@ pub fn relief(server: &Server) -> u32 {
     if lower != 0 { lower } else { upper - (upper >> 2) }
 }
 
+/// The overload flag after a server's thresholds were edited (spec 1.3, 2026).
+pub fn weigh_load(server: &Server) {
+    let (total, upper) = (server.total.load(), server.upper.load());
+    if upper == 0 || total < relief(server) {
+        server.overloaded.store(0);
+    } else if total >= upper {
+        server.overloaded.store(1);
+    }
+}
+
 /// Which way a packet goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]

@@ -19,3 +19,14 @@ pub fn pick<T: Tables>(tables: &T, service: &Service) -> u32 {
     }
     found as u32
 }
+
+/// The cursor in a list that was changed: at the same server; at the nearest one before it that is left when it was
+/// deleted; at the head when there is none (spec 4.1).
+pub fn moved(cursor: u32, before: &[u32], after: &[u32]) -> u32 {
+    if before == after {
+        return cursor;
+    }
+    let passed = before.get(..cursor as usize).unwrap_or(before);
+    let found = passed.iter().rev().find_map(|server| after.iter().position(|other| other == server));
+    found.map_or(0, |position| position as u32 + 1)
+}
