@@ -172,20 +172,24 @@ fn enter(host: &Host) -> String {
     format!("nsenter --net=/run/netns/{}", host.namespace_name())
 }
 
-/// Ends lvsd by the signal named and starts it again, as a service manager would.
+/// Ends lvsd by the signal named and starts it again, as a service manager would. It has ended when it is gone, or when
+/// it is a zombie of which no other thread is left; until then it holds its lock.
 fn restart_lines(lab: &Lab) -> String {
-    let words = lab.lvsd_words().join(" ");
-    let folder = lab.folder().display();
-    let (lvsctl, enter) = (program("lvsctl"), enter(lab.director()));
     format!(
-        "kill -s \"${{1:-TERM}}\" \"$(cat {folder}/lvsd.pid)\"
-while kill -0 \"$(cat {folder}/lvsd.pid)\" 2>/dev/null && ! grep -q '^State:.Z' /proc/\"$(cat {folder}/lvsd.pid)\"/status; do sleep 0.01; done
+        "id=$(cat {folder}/lvsd.pid)
+kill -s \"${{1:-TERM}}\" \"$id\"
+until [ ! -d /proc/\"$id\" ] || {{ grep -q '^State:.Z' /proc/\"$id\"/status && [ \"$(ls /proc/\"$id\"/task | wc -l)\" -le 1 ]; }}; do
+    sleep 0.01
+done
 {enter} {words} >>{folder}/lvsd-restarted.log 2>&1 &
 echo $! >{folder}/lvsd.pid
 for _ in $(seq 500); do {lvsctl} status >/dev/null 2>&1 && exit 0; sleep 0.02; done
 cat {folder}/lvsd-restarted.log >&2
 exit 1",
-        lvsctl = lvsctl.display(),
+        folder = lab.folder().display(),
+        enter = enter(lab.director()),
+        words = lab.lvsd_words().join(" "),
+        lvsctl = program("lvsctl").display(),
     )
 }
 
