@@ -4,6 +4,7 @@ mod machine;
 mod memory;
 mod namespace;
 mod packet;
+mod pieces;
 mod plane;
 mod pump;
 mod report;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 lvs-bench all [--quick]              everything; results go to perf/results
 lvs-bench packet [--quick] [SCENE]   nanoseconds of a packet; SCENE is a part of a name such as 'v4 tcp dr'
+lvs-bench pieces                     what a helper call, a table, a clock cost here
 lvs-bench memory                     bytes of a connection";
 
 fn main() -> ExitCode {
@@ -22,8 +24,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     let done = match words[..] {
         ["packet", ref rest @ ..] => packets(quick, rest.first().copied().unwrap_or_default()),
+        ["pieces"] => pieces_of_programs(),
         ["memory"] => memory_of_connections(),
-        ["all"] => packets(quick, "").and_then(|()| memory_of_connections()),
+        ["all"] => pieces_of_programs().and_then(|()| packets(quick, "")).and_then(|()| memory_of_connections()),
         _ => Err(HELP.to_owned()),
     };
     match done {
@@ -40,6 +43,11 @@ fn packets(quick: bool, only: &str) -> Result<(), String> {
     // A thread of its own: it stays in its namespace for good.
     let rows = report::in_thread(move || packet::run(quick, &only))?;
     report::write("packet", &rows)
+}
+
+fn pieces_of_programs() -> Result<(), String> {
+    let pieces = report::in_thread(pieces::run)?;
+    report::write("pieces", &pieces)
 }
 
 fn memory_of_connections() -> Result<(), String> {

@@ -11,7 +11,7 @@ use aya::programs::{ProgramFd, Xdp};
 use aya::{Ebpf, TestRun, TestRunAttrs, TestRunOptions, include_bytes_aligned};
 use rustix::time::{ClockId, clock_gettime};
 
-pub(crate) use setup::{Setup, TEMPLATE_LEN, client};
+pub(crate) use setup::{Setup, TEMPLATE_LEN, TEMPLATE_WORDS, client};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/pump.o"));
 
@@ -37,8 +37,9 @@ impl Pump {
     /// Loads it; nothing is under test yet.
     pub(crate) fn load() -> Result<Self, String> {
         let mut ebpf = Ebpf::load(OBJECT).map_err(|error| format!("pump: {error}"))?;
-        for name in ["pump", "bare", "bare_front", "generate", "sink", "pass"] {
-            program(&mut ebpf, name)?.load().map_err(|error| format!("pump: {name}: {error:?}"))?;
+        for (name, program) in ebpf.programs_mut() {
+            let program: &mut Xdp = program.try_into().map_err(wrong)?;
+            program.load().map_err(|error| format!("pump: {name}: {error:?}"))?;
         }
         let mut take = |name: &str| ebpf.take_map(name).ok_or(format!("pump: no map {name}"));
         let (setup, targets, counted) = (take("SETUP")?, take("TARGETS")?, take("COUNTED")?);

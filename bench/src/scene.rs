@@ -11,7 +11,7 @@ use lvs_core::table::{
 };
 use lvs_dataplane::MappedTables;
 
-use crate::pump::{Setup, TEMPLATE_LEN, client};
+use crate::pump::{Setup, TEMPLATE_LEN, TEMPLATE_WORDS, client};
 
 /// Real servers of a service.
 pub(crate) const SERVER_COUNT: u32 = 4;
@@ -266,8 +266,8 @@ fn frame(
     frame
 }
 
-fn words(frame: &[u8; TEMPLATE_LEN]) -> [u64; TEMPLATE_LEN / 8] {
-    let mut words = [0; TEMPLATE_LEN / 8];
+fn words(frame: &[u8; TEMPLATE_LEN]) -> [u64; TEMPLATE_WORDS] {
+    let mut words = [0; TEMPLATE_WORDS];
     for (word, bytes) in words.iter_mut().zip(frame.chunks_exact(8)) {
         *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
     }

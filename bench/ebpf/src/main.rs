@@ -7,6 +7,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod pieces;
 mod setup;
 
 use core::arch::asm;
@@ -19,7 +20,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use setup::{Setup, TEMPLATE_LEN, client, flow};
+use setup::{Setup, TEMPLATE_LEN, TEMPLATE_WORDS, client, flow};
 
 /// Offsets within the template.
 const OFFSET_MASK: usize = 127;
@@ -114,7 +115,7 @@ fn prepare(context: *mut xdp_md, setup: &mut Setup) -> bool {
         return false;
     }
     // SAFETY: checked against the end just above.
-    unsafe { (data as *mut [u64; TEMPLATE_LEN / 8]).write_unaligned(setup.template) };
+    unsafe { (data as *mut [u64; TEMPLATE_WORDS]).write_unaligned(setup.template) };
     let (address, port) = client(setup.address, flow(number as u32, setup.mask));
     write(data, end, setup.address_at, address.to_be());
     write(data, end, setup.port_at, port.to_be());

@@ -2,6 +2,8 @@
 
 /// Bytes of headers that the pump writes into every packet; also the size of the smallest packet.
 pub const TEMPLATE_LEN: usize = 80;
+/// The same in words of eight bytes.
+pub const TEMPLATE_WORDS: usize = TEMPLATE_LEN / 8;
 /// Ports that one client address uses.
 pub const PORTS_PER_ADDRESS: u32 = 1 << 14;
 /// First port of a client.
@@ -12,7 +14,7 @@ pub const FIRST_PORT: u32 = 1024;
 #[repr(C)]
 pub struct Setup {
     /// The packet's first bytes as they lie on the wire.
-    pub template: [u64; TEMPLATE_LEN / 8],
+    pub template: [u64; 10],
     /// Number of the next packet.
     pub next: u64,
     /// Bytes of the packet.
