@@ -282,6 +282,11 @@ impl Cluster {
         self.servers[server as usize - 1].spec
     }
 
+    /// The service of a server.
+    pub fn service_of(&self, server: u32) -> u32 {
+        self.servers[server as usize - 1].service
+    }
+
     /// All servers in service: service's protocol, address and port, and the server's index.
     pub fn listed(&self) -> Vec<((u8, IpAddr, u16), u32)> {
         let services = self.services.iter().filter(|service| service.is_there);

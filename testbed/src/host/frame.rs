@@ -164,6 +164,8 @@ impl Frame for HostFrame {
             return false;
         }
         self.buffer.truncate(self.start + len as usize);
+        // The kernel forgets the segments of a packet that it cuts.
+        self.segment_len = 0;
         true
     }
 }

@@ -10,6 +10,7 @@ mod frame;
 pub mod packet;
 mod random;
 mod tables;
+pub mod testrun;
 
 pub use cluster::{Cluster, Method, Picked, Scheduler, ServerSpec, address_of, family_of};
 pub use frame::HostFrame;
