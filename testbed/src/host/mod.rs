@@ -9,6 +9,7 @@ pub mod decode;
 mod frame;
 pub mod packet;
 mod random;
+pub mod stage;
 mod tables;
 pub mod testrun;
 
