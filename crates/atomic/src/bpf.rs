@@ -72,14 +72,18 @@ macro_rules! cell {
             #[inline(always)]
             pub fn set(&self, bits: $int) {
                 // SAFETY: valid, aligned pointer.
-                unsafe { intrinsics::atomic_or::<$int, $int, { AtomicOrdering::SeqCst }>(self.0.get(), bits) };
+                unsafe {
+                    intrinsics::atomic_or::<$int, $int, { AtomicOrdering::SeqCst }>(self.0.get(), bits)
+                };
             }
 
             /// Clears the given bits.
             #[inline(always)]
             pub fn clear(&self, bits: $int) {
                 // SAFETY: valid, aligned pointer.
-                unsafe { intrinsics::atomic_and::<$int, $int, { AtomicOrdering::SeqCst }>(self.0.get(), !bits) };
+                unsafe {
+                    intrinsics::atomic_and::<$int, $int, { AtomicOrdering::SeqCst }>(self.0.get(), !bits)
+                };
             }
         }
     };

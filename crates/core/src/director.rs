@@ -11,9 +11,10 @@ use crate::{
     forward::{self, CLEAR, TO_FRAGMENT, TOO_BIG, TTL_USED, answer, nat, relay, tunnel},
     sched,
     table::{
-        Config, ENDPOINT_INDEX, ENDPOINT_REMOVED, ENDPOINT_VIRTUAL, FRAGMENT_TICKS, FragmentKey, FragmentValue, HOP_FINDING, HOP_LINK,
-        HOP_LOCAL, HOP_UNREACHABLE, Hook, ICMP, ICMP_V6, METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL,
-        NextHop, SERVER_AVAILABLE, SERVICE_ACTIVE, Server, Slot, TCP, UDP, ports_word, profile_family, profile_method,
+        Config, ENDPOINT_INDEX, ENDPOINT_REMOVED, ENDPOINT_VIRTUAL, FAMILY_V4, FRAGMENT_TICKS, FragmentKey,
+        FragmentValue, HOP_FINDING, HOP_LINK, HOP_LOCAL, HOP_UNREACHABLE, Hook, ICMP, ICMP_V6,
+        METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL, NextHop, SERVER_AVAILABLE, SERVICE_ACTIVE,
+        Server, Slot, TCP, UDP, ports_word, profile_family, profile_method,
     },
     verdict,
     wire::Frame,
@@ -302,7 +303,9 @@ pub fn relay_inbound<F: Frame, H: Hook>(
         return verdict::DROP;
     }
     let tunnelled = conn::method(slot.control.load()) == METHOD_TUNNEL;
-    if !forward::lower_ttl(frame, flow) || (tunnelled && !tunnel::encapsulate(frame, flow, server, family, hop)) {
+    if !forward::lower_ttl(frame, flow)
+        || (tunnelled && !tunnel::encapsulate(frame, flow, server, family, hop))
+    {
         hook.count(Counter::DroppedRewrite);
         return verdict::DROP;
     }
@@ -432,7 +435,9 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
     if routed && flow.ttl <= 1 {
         return verdict::PASS;
     }
-    if !H::SKB && !masquerade {
+    // An IPv4 reply from the virtual address that comes this way ends in the kernel's source validation, uncounted; an
+    // IPv6 one is forwarded, and shows that replies are seen.
+    if !masquerade && (!H::SKB || (routed && flow.family == FAMILY_V4)) {
         return verdict::PASS;
     }
     let hop = if masquerade && routed { hook.next_hop(config, flow.destination, flow.family) } else { None };
@@ -491,4 +496,3 @@ pub fn account<H: Hook>(hook: &H, server: u32, direction: Direction, len: u32) {
         traffic.bytes_out.bump(len as u64);
     }
 }
-

@@ -7,9 +7,7 @@
 use crate::{
     address::Address,
     hash,
-    table::{
-        Config, ENDPOINT_PROBES_MAX, ENDPOINT_REMOVED, ENDPOINTS_MAX, Endpoint, Tables, ports_word,
-    },
+    table::{Config, ENDPOINT_PROBES_MAX, ENDPOINT_REMOVED, ENDPOINTS_MAX, Endpoint, Tables, ports_word},
 };
 
 /// No such endpoint.
@@ -33,7 +31,11 @@ pub fn first<T: Tables>(tables: &T, config: &Config, address: Address, word: u64
     let base = (config.endpoint_half.load() & 1) * ENDPOINTS_MAX;
     let Some(entry) = tables.endpoint(base + home(config, address, word)) else { return NONE };
     let value = entry.value.load();
-    if value == NONE || (value != ENDPOINT_REMOVED && is(entry, address, word)) { value } else { ENDPOINT_REMOVED }
+    if value == NONE || (value != ENDPOINT_REMOVED && is(entry, address, word)) {
+        value
+    } else {
+        ENDPOINT_REMOVED
+    }
 }
 
 /// The value of the endpoint, or [`NONE`].
@@ -62,7 +64,8 @@ pub fn put<T: Tables>(tables: &T, half: u32, address: Address, word: u64, value:
     let home = home(config, address, word);
     let mut free: Option<&Endpoint> = None;
     for probe in 0..ENDPOINT_PROBES_MAX {
-        let Some(entry) = tables.endpoint((half & 1) * ENDPOINTS_MAX + ((home + probe) & (ENDPOINTS_MAX - 1)))
+        let Some(entry) =
+            tables.endpoint((half & 1) * ENDPOINTS_MAX + ((home + probe) & (ENDPOINTS_MAX - 1)))
         else {
             return false;
         };
@@ -91,7 +94,8 @@ pub fn remove<T: Tables>(tables: &T, half: u32, address: Address, word: u64) -> 
     let Some(config) = tables.config() else { return false };
     let home = home(config, address, word);
     for probe in 0..ENDPOINT_PROBES_MAX {
-        let Some(entry) = tables.endpoint((half & 1) * ENDPOINTS_MAX + ((home + probe) & (ENDPOINTS_MAX - 1)))
+        let Some(entry) =
+            tables.endpoint((half & 1) * ENDPOINTS_MAX + ((home + probe) & (ENDPOINTS_MAX - 1)))
         else {
             return false;
         };
@@ -112,4 +116,3 @@ pub fn remove<T: Tables>(tables: &T, half: u32, address: Address, word: u64) -> 
 fn is(entry: &Endpoint, address: Address, word: u64) -> bool {
     entry.word.load() == word && entry.low.load() == address.low && entry.high.load() == address.high
 }
-

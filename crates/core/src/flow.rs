@@ -8,7 +8,7 @@ use crate::{
         ethernet::{self, Ethernet, Tag},
         ipv4::{self, Ipv4},
         ipv6::{self, Extension, Ipv6},
-        transport::{Tcp, Udp, Ports},
+        transport::{Ports, Tcp, Udp},
     },
 };
 
@@ -67,7 +67,11 @@ impl Flow {
     /// The event for the connection's state machine.
     #[inline(always)]
     pub fn event(&self) -> u32 {
-        if self.protocol != TCP || self.fragment == FRAGMENT_LATER { NO_EVENT } else { tcp::event(self.tcp_flags) }
+        if self.protocol != TCP || self.fragment == FRAGMENT_LATER {
+            NO_EVENT
+        } else {
+            tcp::event(self.tcp_flags)
+        }
     }
 
     /// Does it ask for a new connection (spec 2.3)?

@@ -26,8 +26,8 @@ pub const ENDPOINTS_MAX: u32 = 65_536;
 pub const ENDPOINT_PROBES_MAX: u32 = 16;
 /// Slots of one group of the connection table.
 pub const GROUP_SLOTS: u32 = 16;
-/// Places where one connection may lie: its home group and one alternative group.
-pub const PLACES_MAX: u32 = 2 * GROUP_SLOTS;
+/// Places of a home: its own group and one alternative group, less the bit that says "there are more".
+pub const PLACES_MAX: u32 = 2 * GROUP_SLOTS - 1;
 /// Slots made per connection allowed, as a fraction: 15/8 of 64 bytes are 120 bytes a connection.
 pub const SLOTS_PER_CONNECTION: (u64, u64) = (15, 8);
 /// Next hops kept on each processor: a power of two.

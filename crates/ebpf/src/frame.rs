@@ -7,8 +7,8 @@ use core::{arch::asm, mem::size_of};
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
     helpers::{
-        bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data, bpf_xdp_adjust_head,
-        bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
+        bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data,
+        bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
     },
 };
 use lvs_core::{
@@ -92,7 +92,9 @@ fn add_words(data: usize, end: usize, offset: u32, len: u32) -> u32 {
         if left < 2 {
             break;
         }
-        let Some(word) = header::<U16>(data, end, opaque(at as usize) as u32 & 0x7FFF) else { return u32::MAX };
+        let Some(word) = header::<U16>(data, end, opaque(at as usize) as u32 & 0x7FFF) else {
+            return u32::MAX;
+        };
         sum += word.get() as u64;
         at += 2;
         left -= 2;
@@ -100,7 +102,9 @@ fn add_words(data: usize, end: usize, offset: u32, len: u32) -> u32 {
     }
     if left == 1 {
         // The last byte, as the lower half of the word that ends with it (no header is a single byte long).
-        let Some(word) = header::<U16>(data, end, opaque(at as usize - 1) as u32 & 0x7FFF) else { return u32::MAX };
+        let Some(word) = header::<U16>(data, end, opaque(at as usize - 1) as u32 & 0x7FFF) else {
+            return u32::MAX;
+        };
         sum += (word.get() as u64 & 0xFF) << 8;
     }
     checksum::fold(sum)
@@ -305,7 +309,8 @@ impl Frame for SkbFrame {
         // SAFETY: the kernel's context. Differences go in network order; a size of 0 means "difference" (`from` is 0).
         unsafe {
             bpf_l4_csum_replace(self.context, offset, 0, wire_order(pseudo), BPF_F_PSEUDO_HDR | zero) == 0
-                && (body == 0 || body == 0xFFFF
+                && (body == 0
+                    || body == 0xFFFF
                     || bpf_l4_csum_replace(self.context, offset, 0, wire_order(body), zero) == 0)
         }
     }

@@ -9,9 +9,9 @@ use lvs_core::{
     counter::Counter,
     endpoint, sched,
     table::{
-        Config, Endpoint, FAMILY_V4, FragmentKey, FragmentValue, HOP_FINDING, HOP_GATEWAY_V6, HOP_LINK, HOP_LOCAL,
-        HOP_TICKS, HOP_UNREACHABLE, HOP_UNRESOLVED, Hook, Member, NEXT_HOPS_MAX, NextHop, Pace, Server, Service, Slot,
-        Tables, Traffic,
+        Config, Endpoint, FAMILY_V4, FragmentKey, FragmentValue, HOP_FINDING, HOP_GATEWAY_V6, HOP_LINK,
+        HOP_LOCAL, HOP_TICKS, HOP_UNREACHABLE, HOP_UNRESOLVED, Hook, Member, NEXT_HOPS_MAX, NextHop, Pace,
+        Server, Service, Slot, Tables, Traffic,
     },
     verdict,
 };
@@ -372,4 +372,3 @@ hook!(
     /// The hook of traffic control.
     SkbHook, __sk_buff, true, ifindex, lvs_resolve_skb
 );
-

@@ -111,4 +111,3 @@ fn action(verdict: u64) -> u32 {
         _ => TC_ACT_OK as u32,
     }
 }
-

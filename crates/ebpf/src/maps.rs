@@ -13,9 +13,9 @@ use lvs_core::{
     counter::Counter,
     sched::{self, BLOCKS_MAX, Block, Span},
     table::{
-        COUNTERS_MAX, Config, ENDPOINTS_MAX, Endpoint, FRAGMENTS_MAX, FragmentKey, FragmentValue, GROUP_SLOTS,
-        MEMBERS_MAX, Member, NEXT_HOPS_MAX, NextHop, PORTS_MAX, Pace, Port, SERVERS_MAX, SERVICES_MAX, Server, Service,
-        Slot, TICK_SHIFT, Tables, Traffic,
+        COUNTERS_MAX, Config, ENDPOINTS_MAX, Endpoint, FRAGMENTS_MAX, FragmentKey, FragmentValue,
+        GROUP_SLOTS, MEMBERS_MAX, Member, NEXT_HOPS_MAX, NextHop, PORTS_MAX, Pace, Port, SERVERS_MAX,
+        SERVICES_MAX, Server, Service, Slot, TICK_SHIFT, Tables, Traffic,
     },
 };
 

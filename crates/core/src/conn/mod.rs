@@ -4,7 +4,8 @@
 //! protocol. It lies at one of [`PLACES_MAX`] places: the 16 slots of its home's group (home first), then the 16 of an
 //! alternative group that depends on the home alone. The home's word `places` has one bit for each place taken by one of
 //! its connections, so a search reads the home's line and then only lines that hold a connection of the same home
-//! (hopscotch hashing). Nothing is ever moved or evicted: when all places are live, the connection is refused.
+//! (hopscotch hashing). Nothing is ever moved or evicted. When all places are live (one in 100,000 in a table that is as full
+//! as it was made for), the home points on to a second one; when that is full too, the connection is refused.
 //!
 //! Life of a slot: FREE -> CLAIMED (compare-and-swap; the claimer alone writes) -> LIVE (compare-and-swap, last) -> DYING
 //! (compare-and-swap; the winner gives back counters and the place bit) -> FREE. A generation in the same word tells a
@@ -17,10 +18,15 @@ use crate::{
     counter::Counter,
     hash,
     table::{
-        Config, GROUP_SLOTS, METHOD_MASQUERADE, PLACES_MAX, Server, Slot, TCP, Tables, UDP, WORD_CLIENT, WORD_IDENTITY,
-        profile_port,
+        Config, GROUP_SLOTS, METHOD_MASQUERADE, PLACES_MAX, Server, Slot, TCP, Tables, UDP, WORD_CLIENT,
+        WORD_IDENTITY, profile_port,
     },
 };
+
+/// In a home's `places`: some of its connections lie with the second home. Never taken back: it costs a look, no truth.
+const GOES_ON: u32 = 1 << 31;
+/// A home and its second.
+const HOMES_MAX: u32 = 2;
 
 /// No slot.
 pub const NONE: u32 = u32::MAX;
@@ -119,7 +125,11 @@ pub fn home(config: &Config, client: Address, word: u64) -> u32 {
 #[inline(always)]
 pub fn slot_at(config: &Config, home: u32, place: u32) -> u32 {
     let within = (home ^ place) & (GROUP_SLOTS - 1);
-    if place < GROUP_SLOTS { (home & !(GROUP_SLOTS - 1)) | within } else { alternative(config, home) | within }
+    if place < GROUP_SLOTS {
+        (home & !(GROUP_SLOTS - 1)) | within
+    } else {
+        alternative(config, home) | within
+    }
 }
 
 /// First slot of the alternative group of a home: never the home's own group (with two groups or more).
@@ -135,6 +145,21 @@ fn alternative(config: &Config, home: u32) -> u32 {
     } else {
         0
     }
+}
+
+/// Where connections go whose home has no free place: another home, of another group.
+#[inline(always)]
+fn second_home(config: &Config, home: u32) -> u32 {
+    let groups = config.groups.load();
+    let other = hash::scale((home as u64 + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93), groups) * GROUP_SLOTS;
+    other | ((home >> 4) & (GROUP_SLOTS - 1))
+}
+
+/// Is a slot one of a home's places?
+#[inline(always)]
+fn is_place_of(config: &Config, home: u32, slot: u32) -> bool {
+    let group = slot & !(GROUP_SLOTS - 1);
+    group == home & !(GROUP_SLOTS - 1) || group == alternative(config, home)
 }
 
 /// At which place of its home a slot is.
@@ -186,7 +211,9 @@ pub fn find_inbound<T: Tables>(tables: &T, config: &Config, key: &Key, now: u32)
 /// from the virtual address otherwise (spec 1.6).
 #[inline(always)]
 pub fn find_outbound<T: Tables>(tables: &T, config: &Config, reply: &Reply, now: u32) -> u32 {
-    search(tables, config, home(config, reply.client, reply.word), now, |slot| is_outbound(tables, slot, reply))
+    search(tables, config, home(config, reply.client, reply.word), now, |slot| {
+        is_outbound(tables, slot, reply)
+    })
 }
 
 #[inline(always)]
@@ -230,9 +257,38 @@ fn holds(slot: &Slot, now: u32, matches: impl Fn(&Slot) -> bool) -> bool {
 }
 
 #[inline(always)]
-fn search<T: Tables>(tables: &T, config: &Config, home: u32, now: u32, matches: impl Fn(&Slot) -> bool) -> u32 {
-    let Some(first) = tables.slot(home) else { return NONE };
-    let mut places = first.places.load();
+fn search<T: Tables>(
+    tables: &T,
+    config: &Config,
+    home: u32,
+    now: u32,
+    matches: impl Fn(&Slot) -> bool,
+) -> u32 {
+    let mut home = home;
+    let mut turn = 0;
+    while turn < HOMES_MAX {
+        let Some(first) = tables.slot(home) else { return NONE };
+        let places = first.places.load();
+        let found = search_home(tables, config, home, places, now, &matches);
+        if found != NONE || places & GOES_ON == 0 {
+            return found;
+        }
+        home = second_home(config, home);
+        turn += 1;
+    }
+    NONE
+}
+
+#[inline(always)]
+fn search_home<T: Tables>(
+    tables: &T,
+    config: &Config,
+    home: u32,
+    places: u32,
+    now: u32,
+    matches: impl Fn(&Slot) -> bool,
+) -> u32 {
+    let mut places = places & !GOES_ON;
     let mut place = 0;
     while place < PLACES_MAX {
         if places == 0 {
@@ -255,9 +311,16 @@ fn search<T: Tables>(tables: &T, config: &Config, home: u32, now: u32, matches: 
 /// connection meanwhile, the one at the earlier place stays and is returned.
 #[inline(always)]
 pub fn remember<T: Tables>(tables: &T, config: &Config, new: &New) -> u32 {
-    let home = home(config, new.key.client, new.key.word);
-    let mine = claim(tables, config, home, new.now);
-    let (Some(slot), Some(server), Some(first)) = (tables.slot(mine), tables.server(new.server), tables.slot(home))
+    let mut home = home(config, new.key.client, new.key.word);
+    let mut mine = claim(tables, config, home, new.now);
+    if mine == NONE {
+        let Some(first) = tables.slot(home) else { return NONE };
+        first.places.set(GOES_ON);
+        home = second_home(config, home);
+        mine = claim(tables, config, home, new.now);
+    }
+    let (Some(slot), Some(server), Some(first)) =
+        (tables.slot(mine), tables.server(new.server), tables.slot(home))
     else {
         tables.count(Counter::DroppedTableFull);
         return NONE;
@@ -308,7 +371,9 @@ fn claim<T: Tables>(tables: &T, config: &Config, home: u32, now: u32) -> u32 {
         let index = slot_at(config, home, place);
         place += 1;
         let Some(slot) = tables.slot(index) else { return NONE };
-        if slot.control.load() & LIFE == LIFE_LIVE && is_past(slot.expires.load(), now) && release(tables, config, index)
+        if slot.control.load() & LIFE == LIFE_LIVE
+            && is_past(slot.expires.load(), now)
+            && release(tables, config, index)
         {
             tables.count(Counter::ConnectionReclaimed);
         }
@@ -341,7 +406,10 @@ pub fn release<T: Tables>(tables: &T, config: &Config, index: u32) -> bool {
 #[inline(always)]
 fn forget_place<T: Tables>(tables: &T, config: &Config, slot: &Slot, index: u32, word: u64) {
     let client = Address { high: slot.client_high.load(), low: slot.client_low.load() };
-    let home = home(config, client, word);
+    let mut home = home(config, client, word);
+    if !is_place_of(config, home, index) {
+        home = second_home(config, home);
+    }
     if let Some(first) = tables.slot(home) {
         first.places.clear(1 << place_of(home, index));
     }

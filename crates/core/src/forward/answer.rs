@@ -4,10 +4,11 @@
 //! it came by to the link address it came from. Source is the virtual address. TC only; paced per processor.
 use crate::{
     address::Address,
+    conn,
     counter::Counter,
     flow::{FRAGMENT_LATER, Flow},
     table::{Config, FAMILY_V4, Hook, ICMP, ICMP_V6, ticks_of_seconds},
-    conn, verdict,
+    verdict,
     wire::{
         ENCAP_ANSWER, Frame, checksum,
         ethernet::{self, Ethernet},
@@ -54,14 +55,21 @@ pub fn error(kind: u64, mtu: u32) -> Error {
 
 /// Turns the frame into the error and sends it back; DROP when none may be sent.
 #[inline(always)]
-pub fn answer<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &Flow, error: &Error) -> u64 {
+pub fn answer<F: Frame, H: Hook>(
+    frame: &mut F,
+    hook: &H,
+    config: &Config,
+    flow: &Flow,
+    error: &Error,
+) -> u64 {
     if flow.fragment == FRAGMENT_LATER || flow.network != ethernet::LEN || !may_send(hook, config) {
         hook.count(Counter::IcmpSuppressed);
         return verdict::DROP;
     }
     let Some(link) = frame.at::<Ethernet>(0) else { return verdict::DROP };
     let (source, destination) = (link.destination, link.source);
-    let done = if flow.family == FAMILY_V4 { answer_v4(frame, flow, error) } else { answer_v6(frame, flow, error) };
+    let done =
+        if flow.family == FAMILY_V4 { answer_v4(frame, flow, error) } else { answer_v6(frame, flow, error) };
     if !done {
         hook.count(Counter::DroppedRewrite);
         return verdict::DROP;

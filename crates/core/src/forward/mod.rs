@@ -8,7 +8,8 @@ pub mod tunnel;
 use crate::{
     flow::Flow,
     table::{
-        Config, FAMILY_V4, FLAG_TX, HOP_FINDING, HOP_LINK, HOP_PEER, HOP_XDP, Hook, METHOD_TUNNEL, NextHop, TCP,
+        Config, FAMILY_V4, FLAG_TX, HOP_FINDING, HOP_LINK, HOP_PEER, HOP_XDP, Hook, METHOD_TUNNEL, NextHop,
+        TCP,
     },
     verdict,
     wire::{
@@ -157,4 +158,3 @@ pub fn send<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, hop: &N
     }
     leave(hook, config, hop)
 }
-

@@ -73,7 +73,14 @@ pub fn write_address<F: Frame>(frame: &mut F, flow: &Flow, source: bool, old: Ad
 
 /// UDP's checksum: adjusted, or made when there was none (spec 2.7: NAT replaces a checksum of 0 by a real one).
 #[inline(always)]
-fn fix_udp<F: Frame>(frame: &mut F, flow: &Flow, source: bool, address: Address, pseudo: u32, body: u32) -> bool {
+fn fix_udp<F: Frame>(
+    frame: &mut F,
+    flow: &Flow,
+    source: bool,
+    address: Address,
+    pseudo: u32,
+    body: u32,
+) -> bool {
     let Some(udp) = frame.at::<Udp>(flow.transport) else { return false };
     let len = udp.len.get() as u32;
     if udp.checksum.get() != 0 || flow.family != FAMILY_V4 {
@@ -87,7 +94,8 @@ fn fix_udp<F: Frame>(frame: &mut F, flow: &Flow, source: bool, address: Address,
         return true;
     }
     let other = if source { flow.destination } else { flow.source };
-    let total = sum as u64 + checksum::address_sum(address) + checksum::address_sum(other) + UDP as u64 + len as u64;
+    let total =
+        sum as u64 + checksum::address_sum(address) + checksum::address_sum(other) + UDP as u64 + len as u64;
     let field = !(checksum::fold(total) as u16);
     let Some(udp) = frame.at_mut::<Udp>(flow.transport) else { return false };
     udp.checksum.set(if field == 0 { 0xFFFF } else { field });

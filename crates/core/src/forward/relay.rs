@@ -7,7 +7,8 @@ use crate::{
     director, endpoint,
     flow::{self, FRAGMENT_LATER, FRAGMENT_NONE, Flow},
     table::{
-        Config, ENDPOINT_REAL, ENDPOINT_VIRTUAL, FAMILY_V4, Hook, METHOD_MASQUERADE, Slot, TCP, UDP, ports_word,
+        Config, ENDPOINT_REAL, ENDPOINT_VIRTUAL, FAMILY_V4, Hook, METHOD_MASQUERADE, Slot, TCP, UDP,
+        ports_word,
     },
     verdict,
     wire::{
@@ -129,13 +130,17 @@ fn is_intact<F: Frame>(frame: &F, outer: &Flow) -> bool {
 
 /// Replaces the outer and the quoted address and port of one side. The quoted transport checksum stays (spec 2.9).
 #[inline(always)]
-fn rewrite<F: Frame>(frame: &mut F, outer: &Flow, inner: &Flow, way: Direction, to: Address, port: u16) -> bool {
+fn rewrite<F: Frame>(
+    frame: &mut F,
+    outer: &Flow,
+    inner: &Flow,
+    way: Direction,
+    to: Address,
+    port: u16,
+) -> bool {
     let inbound = way == Direction::Inbound;
-    let (old, old_port) = if inbound {
-        (inner.source, inner.source_port)
-    } else {
-        (inner.destination, inner.destination_port)
-    };
+    let (old, old_port) =
+        if inbound { (inner.source, inner.source_port) } else { (inner.destination, inner.destination_port) };
     let outer_old = if inbound { outer.destination } else { outer.source };
     if !nat::write_address(frame, outer, !inbound, outer_old, to) {
         return false;

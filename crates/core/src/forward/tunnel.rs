@@ -50,9 +50,11 @@ pub fn encapsulate<F: Frame>(frame: &mut F, flow: &Flow, server: &Server, family
     let destination = Address { high: server.high.load(), low: server.low.load() };
     let link = link_len(hop);
     if family == FAMILY_V4 {
-        frame.set_front(flow.network, link + ipv4::LEN, ENCAP_V4) && write_v4(frame, link, &inner, source, destination)
+        frame.set_front(flow.network, link + ipv4::LEN, ENCAP_V4)
+            && write_v4(frame, link, &inner, source, destination)
     } else {
-        frame.set_front(flow.network, link + ipv6::LEN, ENCAP_V6) && write_v6(frame, link, &inner, source, destination)
+        frame.set_front(flow.network, link + ipv6::LEN, ENCAP_V6)
+            && write_v6(frame, link, &inner, source, destination)
     }
 }
 

@@ -8,7 +8,8 @@ pub mod wlc;
 pub mod wrr;
 
 use crate::table::{
-    SCHEDULER_LC, SCHEDULER_RR, SCHEDULER_WLC, SCHEDULER_WRR, SERVERS_PER_SERVICE_MAX, Server, Service, Tables,
+    SCHEDULER_LC, SCHEDULER_RR, SCHEDULER_WLC, SCHEDULER_WRR, SERVERS_PER_SERVICE_MAX, Server, Service,
+    Tables,
 };
 
 /// No server could be chosen.
@@ -178,7 +179,10 @@ pub fn greatest_of<T: Tables>(tables: &T, span: &Span) -> u32 {
 
 /// The first server of a span that weighs at least `at_least`: as [`walk`].
 pub fn walk_on<T: Tables>(tables: &T, span: &Span, at_least: u32) -> u64 {
-    (0..BLOCKS_MAX).map(|turn| walk(tables, &span.block(turn), at_least)).find(|found| *found != 0).unwrap_or(0)
+    (0..BLOCKS_MAX)
+        .map(|turn| walk(tables, &span.block(turn), at_least))
+        .find(|found| *found != 0)
+        .unwrap_or(0)
 }
 
 /// Chooses a real server: its index, or [`NONE`].
