@@ -162,7 +162,7 @@ fn inbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &F
     let key = Key { client: flow.source, virtual_address: flow.destination, word };
     let mut found = of_request(hook, config, &key);
     if let Some(slot) = found
-        && flow.opens()
+        && flow.tcp_flags & conn::tcp::SYN != 0
         && gives_way(config, flow, slot)
     {
         hook.release(hook.find_inbound(&key));
@@ -441,6 +441,10 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
         return verdict::PASS;
     }
     let hop = if masquerade && routed { hook.next_hop(config, flow.destination, flow.family) } else { None };
+    if flow.unfragmentable != 0 && is_too_big(frame, flow, hop) {
+        // The stack tells the real server, in the server's own words: before it has been rewritten (spec 2.10).
+        return verdict::PASS;
+    }
     let direct = can_go(frame, flow, hop);
     let ready = match hop {
         Some(hop) => direct && forward::is_ready::<H>(hop),
@@ -471,6 +475,17 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
         return verdict::DROP;
     }
     forward::send(frame, hook, config, hop, flow.family)
+}
+
+/// Is the packet too big for the way to the client, as far as that is known?
+#[inline(always)]
+fn is_too_big<F: Frame>(frame: &F, flow: &Flow, hop: Option<&NextHop>) -> bool {
+    match hop {
+        Some(hop) => {
+            hop.code.load() & HOP_FINDING == HOP_LINK && forward::packet_len(frame, flow) > hop.mtu.load()
+        }
+        None => false,
+    }
 }
 
 /// Is the way to the client open for a packet of this size?

@@ -83,7 +83,7 @@ fn fix_udp<F: Frame>(
 ) -> bool {
     let Some(udp) = frame.at::<Udp>(flow.transport) else { return false };
     let len = udp.len.get() as u32;
-    if udp.checksum.get() != 0 || flow.family != FAMILY_V4 {
+    if udp.checksum.get() != 0 {
         return frame.fix_checksum(flow.transport + UDP_CHECKSUM, pseudo, body, true);
     }
     if flow.fragment != FRAGMENT_NONE || len > flow.len {
