@@ -134,6 +134,15 @@ impl Packet {
         self
     }
 
+    /// Sequence and acknowledgement numbers, and window, of a TCP segment.
+    #[must_use]
+    pub fn numbers(mut self, sequence: u32, acknowledgement: u32, window: u16) -> Self {
+        self.body[4..8].copy_from_slice(&sequence.to_be_bytes());
+        self.body[8..12].copy_from_slice(&acknowledgement.to_be_bytes());
+        self.body[14..16].copy_from_slice(&window.to_be_bytes());
+        self
+    }
+
     /// TTL or hop limit.
     #[must_use]
     pub fn ttl(self, ttl: u8) -> Self {

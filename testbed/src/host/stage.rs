@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lvs_core::{
     conn, director,
-    table::{HOP_LINK, HOP_LOCAL, Tables, ticks_of_seconds},
+    table::{HOP_LINK, HOP_LOCAL, Hook, Tables, ticks_of_seconds},
     verdict,
 };
 use serde_json::Value;
@@ -110,6 +110,23 @@ impl Stage {
         }
     }
 
+    /// The side that packets to an address leave by; none when it is the director's own.
+    pub fn way_to(&self, address: IpAddr) -> Option<Side> {
+        let config = self.tables.config()?;
+        let host = self.tables.tc(0);
+        let hop = host.next_hop(config, address_of(address), super::family_of(address))?;
+        match hop.interface.load() {
+            1 => Some(Side::Client),
+            2 => Some(Side::Server),
+            _ => None,
+        }
+    }
+
+    /// The MTU of a side.
+    pub fn mtu(&self, side: Side) -> u32 {
+        self.mtus[side.interface() as usize - 1]
+    }
+
     /// The source that the kernel's routing picks for tunnels to an address.
     pub fn tunnel_source(to: IpAddr) -> IpAddr {
         parse(if to.is_ipv4() { "10.2.0.1" } else { "2001:db8:2::1" })
@@ -186,13 +203,21 @@ fn frame_of(packet: &[u8]) -> HostFrame {
 }
 
 fn outcome(verdict: u64, frame: &HostFrame) -> Outcome {
-    let packet = frame.bytes().get(14..).unwrap_or_default().to_vec();
+    let mut packet = frame.bytes().get(14..).unwrap_or_default().to_vec();
+    packet.truncate(ip_len(&packet));
     match verdict::code(verdict) {
         verdict::DROP => Outcome::Dropped,
         verdict::REDIRECT if verdict::interface(verdict) == 2 => Outcome::Sent(Side::Server, packet),
         verdict::REDIRECT => Outcome::Sent(Side::Client, packet),
         _ => Outcome::Passed(packet),
     }
+}
+
+/// Bytes of an IP packet; what the link padded it with is not compared.
+fn ip_len(packet: &[u8]) -> usize {
+    let word =
+        |at: usize| packet.get(at..at + 2).map_or(0, |word| usize::from(word[0]) << 8 | usize::from(word[1]));
+    if packet.first().is_some_and(|byte| byte >> 4 == 6) { 40 + word(4) } else { word(2) }
 }
 
 /// The lines of a recorded file but its header.

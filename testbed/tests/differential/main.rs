@@ -10,7 +10,7 @@ use lvs_core::{
     conn,
     counter::Counter,
     director,
-    table::{SERVERS_MAX, SERVICES_MAX, Tables},
+    table::{GROUP_SLOTS, SERVERS_MAX, SERVICES_MAX, Tables},
     verdict,
 };
 use lvs_testbed::host::testrun::{Ran, TestRun, in_own_namespace};
@@ -21,6 +21,8 @@ use traffic::{Arrival, Hook};
 
 const PACKETS: u64 = 24_000;
 const EVERY: u64 = 100;
+/// Groups of slots in use: few, so that the table is full again and again.
+const GROUPS: u32 = 16;
 /// Ticks by which the two sides' clocks may differ when they look at the same packet.
 const CLOCK_TICKS: u32 = 2;
 /// Ticks that connections get to live between comparisons: none may die by accident.
@@ -85,12 +87,13 @@ impl Pair {
     fn new(seed: u64) -> Self {
         let mut kernel = TestRun::new();
         world::build_kernel(&mut kernel);
-        let mut host = HostTables::new(kernel.tables().slot_count() / lvs_core::table::GROUP_SLOTS);
+        let mut host = HostTables::new(kernel.tables().slot_count() / GROUP_SLOTS);
         world::build_host(&mut host);
         for tables in [kernel.tables() as &dyn Tables, &host] {
             let config = tables.config().expect("settings");
             config.seed.store(seed | 1);
             config.icmp_per_second.store(u32::MAX);
+            config.groups.store(GROUPS);
         }
         let mut pair = Self {
             kernel,
