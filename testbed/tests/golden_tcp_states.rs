@@ -68,13 +68,13 @@ impl Walk {
         }
     }
 
-    fn from_client(&self, flags: &str, place: &str) {
+    fn by_client(&self, flags: &str, place: &str) {
         let packet = self.between(self.client, self.service, flags).ip();
         let outcome = self.stage.receive(Side::Client, &packet);
         assert!(matches!(outcome, Outcome::Sent(Side::Server, _)), "{place}: {outcome:?}");
     }
 
-    fn from_server(&self, flags: &str, place: &str) {
+    fn by_server(&self, flags: &str, place: &str) {
         let from = if self.is_masquerade() { self.server } else { self.service };
         let outcome = self.stage.receive(Side::Server, &self.between(from, self.client, flags).ip());
         assert!(!matches!(outcome, Outcome::Dropped), "{place}: {outcome:?}");
@@ -129,16 +129,16 @@ fn check_row(line: &Value) -> usize {
     // A cell is a packet on a connection, not a new connection in its place.
     config.reuse_mode.store(0);
     config.flags.store(if table == "secure" { FLAG_SECURE_TCP } else { 0 });
-    walk.from_client("S", "first packet");
+    walk.by_client("S", "first packet");
     let cells = line["to"].as_object().expect("states");
     for (from, to) in cells {
         let place = format!("{table} {column} {event}: {from}");
         let state = tcp::NAMES.iter().position(|name| name == from).expect("a state") as u32;
         walk.force(state, column == "INPUT-ONLY");
         if column == "OUTPUT" {
-            walk.from_server(flags, &place)
+            walk.by_server(flags, &place)
         } else {
-            walk.from_client(flags, &place)
+            walk.by_client(flags, &place)
         }
         let (found, seconds) = walk.state();
         assert_eq!(found, text(to), "{place}");
@@ -190,8 +190,8 @@ fn every_recorded_walk_goes_the_same_way() {
 fn follow(walk: &Walk, step: &Value, place: &str) {
     let (who, what) = text(&step["step"]).split_once(':').expect("who:what");
     match who {
-        "client" => walk.from_client(what, place),
-        "server" => walk.from_server(what, place),
+        "client" => walk.by_client(what, place),
+        "server" => walk.by_server(what, place),
         "wait" => walk.stage.wait(what.parse().expect("seconds")),
         "set" => {
             let seconds: Vec<u32> = what.split(' ').map(|word| word.parse().expect("seconds")).collect();

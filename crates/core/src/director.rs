@@ -82,7 +82,7 @@ pub fn relay<F: Frame, H: Hook>(frame: &mut F, hook: &H) -> u64 {
     relay::relay(frame, hook, config, &flow)
 }
 
-/// All of [`ingress`], with what it leaves to [`answer`] and [`relay`]: for hosts, where there is one function for all.
+/// All of [`ingress`], with what it leaves to [`answer()`] and [`relay()`]: for hosts, where there is one function for all.
 pub fn whole<F: Frame, H: Hook>(frame: &mut F, hook: &H) -> u64 {
     let verdict = ingress(frame, hook);
     match verdict::code(verdict) {
