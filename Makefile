@@ -21,7 +21,7 @@ test: setup
 # The benchmarks; results go to perf/results.
 bench: setup
 	cargo build --quiet --release --workspace --bins
-	cargo run --quiet --release -p lvs-testbed --bin lvs-bench
+	cargo run --quiet --release -p lvs-bench -- all $(BENCH)
 
 # The lab with a shell; needs root.
 lab: setup

@@ -34,7 +34,12 @@ pub(crate) fn describe() -> Machine {
         line.split_once(": ").map_or(String::new(), |(_, value)| value.to_owned())
     };
     let l3 = read("/sys/devices/system/cpu/cpu0/cache/index3/size");
-    let cpu = format!("{}, family {} model {}, L3 {l3}", field("model name"), field("cpu family"), field("model\t"));
+    let cpu = format!(
+        "{}, family {} model {}, L3 {l3}",
+        field("model name"),
+        field("cpu family"),
+        field("model\t")
+    );
     let versions = [
         &["haproxy", "-v"][..],
         &["nginx", "-v"],

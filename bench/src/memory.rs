@@ -34,7 +34,9 @@ pub(crate) fn run() -> Result<Memory, String> {
     let plane = Plane::load("memory", CONNECTIONS_MAX.into())?;
     let tables = plane.object.tables().clone();
     let mut refused = 0;
-    for scene in Scene::all().iter().filter(|scene| scene.protocol == TCP && scene.method == METHOD_MASQUERADE) {
+    for scene in
+        Scene::all().iter().filter(|scene| scene.protocol == TCP && scene.method == METHOD_MASQUERADE)
+    {
         scene.configure(&tables)?;
         clear(&tables);
         refused += scene.connect(&tables, CONNECTIONS_MAX)?;
@@ -61,6 +63,10 @@ pub(crate) fn print(memory: &Memory) {
     println!("{} of twice {} connections found no place", memory.refused, memory.connections);
     println!(
         "{} connections: {:.1} bytes each, everything counted (at most {:.0}; IPv6 the same slot, at most {:.0}); {:.1} in the table itself",
-        memory.connections, memory.bytes_per_connection, memory.targets.0, memory.targets.1, memory.slots_per_connection
+        memory.connections,
+        memory.bytes_per_connection,
+        memory.targets.0,
+        memory.targets.1,
+        memory.slots_per_connection
     );
 }

@@ -19,7 +19,8 @@ impl Namespace {
     pub(crate) fn create(label: &str) -> Result<Self, String> {
         let name = format!("lvs-bench-{}-{label}", std::process::id());
         run(Command::new("ip").args(["netns", "add", &name]))?;
-        let file = File::open(Path::new("/run/netns").join(&name)).map_err(|error| format!("{name}: {error}"))?;
+        let file =
+            File::open(Path::new("/run/netns").join(&name)).map_err(|error| format!("{name}: {error}"))?;
         let namespace = Self { name, file };
         namespace.ip("link set lo up\n")?;
         Ok(namespace)

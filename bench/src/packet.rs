@@ -4,8 +4,6 @@
 //! dropped, the host was busy then; what is told is the median of the rest. Every measurement checks by the data plane's
 //! own counters that all of its packets went the way that is measured.
 
-use std::collections::BTreeMap;
-
 use aya::programs::Xdp;
 use lvs_core::counter::Counter;
 use lvs_core::table::{FAMILY_V4, METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL, TCP};
@@ -113,7 +111,14 @@ pub(crate) fn line(row: &Row) -> String {
     };
     format!(
         "{:<12} {:<24} {:>7.1} ns  ({:.1}-{:.1}, baseline {:.1}, {} of {} rounds)  {target}",
-        row.scene, row.case, row.ns, row.range_ns.0, row.range_ns.1, row.baseline_ns, row.rounds.0, row.rounds.1
+        row.scene,
+        row.case,
+        row.ns,
+        row.range_ns.0,
+        row.range_ns.1,
+        row.baseline_ns,
+        row.rounds.0,
+        row.rounds.1
     )
 }
 
@@ -215,7 +220,7 @@ impl Bench {
             METHOD_TUNNEL => 40,
             _ => 0,
         };
-        if answer != wanted || frame.len() != setup.packet_len as usize + outer_len {
+        if !is_lax() && (answer != wanted || frame.len() != setup.packet_len as usize + outer_len) {
             let counters = self.plane.counters()?;
             return Err(format!(
                 "{} {}: answer {answer}, not {wanted}; {} bytes; {counters:?}",
@@ -235,8 +240,14 @@ impl Bench {
         let before = self.witnessed(scene, case)?;
         let full = self.time(case, UNDER_TEST, packets)?;
         let counted = self.witnessed(scene, case)? - before;
-        if case.witness != Witness::Nobody && counted < u64::from(packets) - u64::from(packets / 1000) {
-            return Err(format!("{}: {counted} of {packets} packets counted as {:?}", case.name, case.witness));
+        if !is_lax()
+            && case.witness != Witness::Nobody
+            && counted < u64::from(packets) - u64::from(packets / 1000)
+        {
+            return Err(format!(
+                "{}: {counted} of {packets} packets counted as {:?}",
+                case.name, case.witness
+            ));
         }
         case.samples.push((bare, full - bare));
         Ok(())
@@ -249,8 +260,12 @@ impl Bench {
         let before = self.witnessed(scene, case)?;
         let full = self.time(case, UNDER_TEST, NEW_PACKETS)?;
         let made = self.witnessed(scene, case)? - before;
-        if made < u64::from(NEW_PACKETS - NEW_PACKETS / 1000) {
-            return Err(format!("{}: {made} of {NEW_PACKETS} connections made: {:?}", case.name, self.plane.counters()?));
+        if !is_lax() && made < u64::from(NEW_PACKETS - NEW_PACKETS / 1000) {
+            return Err(format!(
+                "{}: {made} of {NEW_PACKETS} connections made: {:?}",
+                case.name,
+                self.plane.counters()?
+            ));
         }
         case.samples.push((bare, full - bare));
         Ok(())
@@ -275,6 +290,11 @@ impl Bench {
         }
         Ok(spent.as_nanos() as f64 / f64::from(packets))
     }
+}
+
+/// `LVS_BENCH_LAX`: an object that lacks pieces is measured, to see what they cost; nothing is checked.
+fn is_lax() -> bool {
+    std::env::var_os("LVS_BENCH_LAX").is_some()
 }
 
 /// What needs the connections that stand.
@@ -362,13 +382,9 @@ fn wire(namespace: &Namespace) -> Result<(), String> {
         neighbours.push((format!("2001:db8:2::{server:x}"), "b1"));
     }
     for (address, device) in neighbours {
-        lines += &format!("neighbour replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent\n");
+        lines +=
+            &format!("neighbour replace {address} lladdr 02:00:00:00:00:99 dev {device} nud permanent\n");
     }
     lines += "route add default via 10.1.0.2\nroute add default via 2001:db8:1::2\n";
     namespace.ip(&lines)
-}
-
-/// Medians by scene and case, for comparisons.
-pub(crate) fn by_name(rows: &[Row]) -> BTreeMap<(String, String), f64> {
-    rows.iter().map(|row| ((row.scene.clone(), row.case.clone()), row.ns)).collect()
 }

@@ -40,7 +40,7 @@ impl Plane {
 
     /// One of its XDP programs.
     pub(crate) fn program(&mut self, name: &str) -> Result<&mut Xdp, String> {
-        let program = self.object.ebpf().program_mut(name).ok_or(format!("no program {name}"))?;
+        let program = self.object.ebpf().program_mut(name).ok_or_else(|| format!("no program {name}"))?;
         program.try_into().map_err(|error| format!("{name}: {error}"))
     }
 
@@ -48,7 +48,8 @@ impl Plane {
     pub(crate) fn mark_port(&self, interface: &str) -> Result<(), String> {
         let wrong = |error: &dyn std::fmt::Display| format!("PORTS: {error}");
         let map = MapData::from_pin(self.pin("PORTS")?).map_err(|error| wrong(&error))?;
-        let mut ports: HashMap<MapData, u32, [u32; 2]> = Map::HashMap(map).try_into().map_err(|error| wrong(&error))?;
+        let mut ports: HashMap<MapData, u32, [u32; 2]> =
+            Map::HashMap(map).try_into().map_err(|error| wrong(&error))?;
         ports.insert(index_of(interface)?, [HOP_XDP, 0], 0).map_err(|error| wrong(&error))
     }
 
@@ -61,7 +62,11 @@ impl Plane {
     /// All counters that moved.
     pub(crate) fn counters(&self) -> Result<Vec<(&'static str, u64)>, String> {
         let counters = self.object.counters().map_err(|error| error.to_string())?;
-        Ok(counters.into_iter().filter(|(_, value)| *value != 0).map(|(counter, value)| (counter.name(), value)).collect())
+        Ok(counters
+            .into_iter()
+            .filter(|(_, value)| *value != 0)
+            .map(|(counter, value)| (counter.name(), value))
+            .collect())
     }
 
     /// Every pinned table: its name, number of entries, and the bytes that the kernel says it holds.
@@ -71,7 +76,8 @@ impl Plane {
             let Ok(info) = MapInfo::from_pin(entry.path()) else { continue };
             let file = info.fd().map_err(|error| error.to_string())?;
             let number = std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&file));
-            let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).map_err(|error| error.to_string())?;
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{number}"))
+                .map_err(|error| error.to_string())?;
             let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:")).map(str::trim);
             let bytes = bytes.and_then(|bytes| bytes.parse().ok()).ok_or("the kernel tells no memlock")?;
             sizes.push((entry.file_name().to_string_lossy().into_owned(), info.max_entries(), bytes));
@@ -92,7 +98,9 @@ impl Plane {
 
 /// The number of an interface in the calling thread's namespace.
 pub(crate) fn index_of(interface: &str) -> Result<u32, String> {
-    let output = crate::namespace::run(std::process::Command::new("ip").args(["-o", "link", "show", "dev", interface]))?;
+    let output = crate::namespace::run(
+        std::process::Command::new("ip").args(["-o", "link", "show", "dev", interface]),
+    )?;
     let number = output.split(':').next().and_then(|number| number.trim().parse().ok());
-    number.ok_or(format!("no interface {interface}"))
+    number.ok_or_else(|| format!("no interface {interface}"))
 }

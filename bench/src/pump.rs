@@ -1,5 +1,6 @@
 //! The pump (`bench/ebpf`): feeds a program under test with fresh packets through `BPF_PROG_TEST_RUN`.
 
+#[allow(dead_code, unreachable_pub, reason = "one file for two crates; each uses its part")]
 #[path = "../ebpf/src/setup.rs"]
 pub(crate) mod setup;
 
@@ -41,7 +42,7 @@ impl Pump {
             let program: &mut Xdp = program.try_into().map_err(wrong)?;
             program.load().map_err(|error| format!("pump: {name}: {error:?}"))?;
         }
-        let mut take = |name: &str| ebpf.take_map(name).ok_or(format!("pump: no map {name}"));
+        let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| format!("pump: no map {name}"));
         let (setup, targets, counted) = (take("SETUP")?, take("TARGETS")?, take("COUNTED")?);
         let mut pump = Self {
             ebpf,
@@ -64,6 +65,13 @@ impl Pump {
     /// One of the pump's own programs.
     pub(crate) fn program(&mut self, name: &str) -> Result<&mut Xdp, String> {
         program(&mut self.ebpf, name)
+    }
+
+    /// Pins one of the programs for `ip link`, until the caller removes the file.
+    pub(crate) fn pin(&mut self, name: &str) -> Result<String, String> {
+        let path = format!("/sys/fs/bpf/lvs-bench-{}-{name}", std::process::id());
+        self.program(name)?.pin(&path).map_err(wrong)?;
+        Ok(path)
     }
 
     /// Packets that `sink` has counted.
@@ -120,7 +128,7 @@ pub(crate) fn fd_of(program: &Xdp) -> Result<ProgramFd, String> {
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, String> {
-    let program = ebpf.program_mut(name).ok_or(format!("pump: no program {name}"))?;
+    let program = ebpf.program_mut(name).ok_or_else(|| format!("pump: no program {name}"))?;
     program.try_into().map_err(wrong)
 }
 
@@ -142,7 +150,7 @@ fn words(setup: &Setup) -> [u64; 15] {
     words[11] = pair(setup.packet_len, setup.address_at);
     words[12] = pair(setup.port_at, setup.mask);
     words[13] = pair(setup.address, setup.target);
-    words[14] = pair(setup.interface, setup.pad);
+    words[14] = pair(setup.interface, setup.sums);
     words
 }
 

@@ -20,10 +20,14 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use setup::{Setup, TEMPLATE_LEN, TEMPLATE_WORDS, client, flow};
+use setup::{Setup, TEMPLATE_LEN, TEMPLATE_WORDS, checksums, client, flow};
 
 /// Offsets within the template.
 const OFFSET_MASK: usize = 127;
+
+/// Where the checksums of an untagged IPv4 UDP frame lie.
+const IPV4_CHECKSUM_AT: u32 = 24;
+const UDP_CHECKSUM_AT: u32 = 40;
 
 #[map]
 static SETUP: Array<Setup> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -48,7 +52,7 @@ pub fn pump(context: XdpContext) -> u32 {
     let Some(setup) = SETUP.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
     // SAFETY: the record of the map, which only this program and, between runs, the benchmark change.
     let setup = unsafe { &mut *setup };
-    if !prepare(context.ctx, setup) {
+    if !prepare(context.ctx, setup, false) {
         return xdp_action::XDP_ABORTED;
     }
     // SAFETY: the context is the kernel's.
@@ -76,7 +80,7 @@ pub fn generate(context: XdpContext) -> u32 {
     let Some(setup) = SETUP.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
     // SAFETY: as in `pump`.
     let setup = unsafe { &mut *setup };
-    if !prepare(context.ctx, setup) {
+    if !prepare(context.ctx, setup, true) {
         return xdp_action::XDP_ABORTED;
     }
     // SAFETY: a helper call with plain numbers.
@@ -101,7 +105,7 @@ pub fn pass(_: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn prepare(context: *mut xdp_md, setup: &mut Setup) -> bool {
+fn prepare(context: *mut xdp_md, setup: &mut Setup, with_checksums: bool) -> bool {
     let number = setup.next;
     setup.next = number + 1;
     let (data, end) = bounds(context);
@@ -119,6 +123,11 @@ fn prepare(context: *mut xdp_md, setup: &mut Setup) -> bool {
     let (address, port) = client(setup.address, flow(number as u32, setup.mask));
     write(data, end, setup.address_at, address.to_be());
     write(data, end, setup.port_at, port.to_be());
+    if with_checksums {
+        let (header, packet) = checksums(setup.sums, address, port);
+        write(data, end, IPV4_CHECKSUM_AT, header.to_be());
+        write(data, end, UDP_CHECKSUM_AT, packet.to_be());
+    }
     true
 }
 

@@ -31,8 +31,8 @@ pub struct Setup {
     pub target: u32,
     /// Interface that `generate` sends to.
     pub interface: u32,
-    /// Unused.
-    pub pad: u32,
+    /// For `generate`: the sums of the IPv4 header << 16 and of the UDP packet, without the client's address and port.
+    pub sums: u32,
 }
 
 /// The flow of packet `number`: every flow once in `mask + 1` packets, in an order that no cache foresees.
@@ -49,4 +49,17 @@ pub fn flow(number: u32, mask: u32) -> u32 {
 #[inline(always)]
 pub fn client(first: u32, flow: u32) -> (u32, u16) {
     (first.wrapping_add(flow / PORTS_PER_ADDRESS), (FIRST_PORT + flow % PORTS_PER_ADDRESS) as u16)
+}
+
+/// The checksums of IPv4 header and UDP packet once the client is known.
+#[inline(always)]
+pub fn checksums(sums: u32, address: u32, port: u16) -> (u16, u16) {
+    let client = (address >> 16) + (address & 0xFFFF);
+    (finish((sums >> 16) + client), finish((sums & 0xFFFF) + client + port as u32))
+}
+
+#[inline(always)]
+fn finish(sum: u32) -> u16 {
+    let sum = (sum >> 16) + (sum & 0xFFFF);
+    !((sum >> 16) + sum) as u16
 }
