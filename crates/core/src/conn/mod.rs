@@ -158,8 +158,8 @@ fn second_home(config: &Config, home: u32) -> u32 {
 /// Is a slot one of a home's places?
 #[inline(always)]
 fn is_place_of(config: &Config, home: u32, slot: u32) -> bool {
-    let group = slot & !(GROUP_SLOTS - 1);
-    group == home & !(GROUP_SLOTS - 1) || group == alternative(config, home)
+    let place = place_of(home, slot);
+    place < PLACES_MAX && slot_at(config, home, place) == slot
 }
 
 /// At which place of its home a slot is.
