@@ -7,6 +7,7 @@
 mod cluster;
 pub mod decode;
 mod frame;
+pub mod fuzz;
 pub mod packet;
 mod random;
 pub mod stage;
