@@ -65,9 +65,10 @@ impl Kind {
         }
     }
 
-    /// Does it take UDP packets at a rate worth measuring?
+    /// Are its UDP packets counted? The proxies take few or none; and what TC hands to a cable's other end
+    /// (`bpf_redirect_peer`) passes by the XDP program that counts.
     pub(crate) fn takes_udp(self) -> bool {
-        !matches!(self, Self::Haproxy | Self::Nginx)
+        !matches!(self, Self::Haproxy | Self::Nginx | Self::Lvs("tc", _))
     }
 
     /// Is XDP at work, so that the ends must make their checksums?
@@ -243,7 +244,7 @@ pub(crate) fn tool(socket: &Path, name: &str, line: &str) -> Result<String, Stri
 }
 
 fn haproxy_configuration() -> String {
-    let mut text = "global\n nbthread 1\n maxconn 20000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n \
+    let mut text = "global\n nbthread 1\n maxconn 4000\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n \
                     timeout server 60s\n"
         .to_owned();
     for port in [ECHO_PORT, SINK_PORT] {

@@ -198,7 +198,10 @@ fn packets(pump: &mut Pump, setup: &Setup, pollers: &[u32], quick: bool) -> Resu
     let counted = pump.counted()? - counted;
     let (paid, time) = (run_time(pollers) - paid, started.elapsed().as_secs_f64());
     machine::urgent(false);
-    Ok((counted as f64 / time, paid as f64 / counted.max(1) as f64))
+    if counted == 0 {
+        return Err("no packet reached a server".to_owned());
+    }
+    Ok((counted as f64 / time, paid as f64 / counted as f64))
 }
 
 /// The clients of UDP packets: a block of addresses behind the client.
