@@ -77,6 +77,8 @@ fn tables() -> HostTables {
         ("10.2.0.3", hop(HOP_LINK | HOP_XDP, 2, 1400, Link { vlan: 7, ..link })),
         ("10.2.0.4", hop(HOP_UNRESOLVED, 2, 1500, link)),
         ("10.1.0.1", hop(HOP_LOCAL, 0, 0, link)),
+        // A client that XDP cannot send to.
+        ("10.1.0.2", hop(HOP_LINK, 1, 1500, link)),
         ("2001:db8:2::2", hop(HOP_LINK | HOP_XDP, 2, 1500, link)),
         ("2001:db8:2::3", hop(HOP_LINK, 2, 1300, link)),
     ];
