@@ -98,6 +98,14 @@ pub struct Config {
     pub icmp_per_second: Atomic32,
     /// Unused.
     pub pad: Atomic32,
+    /// Nanoseconds of one jiffy, 0: not known. With it the packet path reads jiffies (0.4 ns) and not the clock (12 ns).
+    pub jiffy_ns: Atomic64,
+    /// What jiffies * [`Config::jiffy_ns`] lack to be the coarse monotonic clock (wrapping).
+    pub clock_offset_ns: Atomic64,
+    /// Both clocks at one moment, as program `lvs_clock` saw them: jiffies.
+    pub sample_jiffies: Atomic64,
+    /// The coarse monotonic clock at that moment, in nanoseconds.
+    pub sample_ns: Atomic64,
 }
 
 /// Use the secure_tcp tables.
@@ -407,7 +415,7 @@ pub const FRAGMENT_TICKS: u32 = ticks_of_seconds(30);
 
 const _: () = {
     use core::mem::size_of;
-    assert!(size_of::<Config>() == 8 + 16 + 48 + 16);
+    assert!(size_of::<Config>() == 8 + 16 + 48 + 16 + 32);
     assert!(size_of::<Endpoint>() == 32);
     assert!(size_of::<Service>() == 64);
     assert!(size_of::<Member>() == 4);

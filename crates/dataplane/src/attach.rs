@@ -17,6 +17,7 @@ use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp};
 use lvs_model::api::AttachMode;
 
+use crate::clock;
 use crate::error::Error;
 use crate::netlink::{Device, Netlink};
 use crate::object::{self, Object, chain, explain_program};
@@ -147,9 +148,11 @@ fn remove(pin: &Pin) -> Result<(), Error> {
 impl Object {
     /// Loads the programs this object has into the kernel, which is when the verifier speaks.
     pub(crate) fn load_programs(ebpf: &mut Ebpf) -> Result<(), Error> {
-        if let Some(program) = ebpf.program_mut(XDP) {
-            let xdp: &mut Xdp = program.try_into().map_err(|error| explain_program(XDP, &error))?;
-            xdp.load().map_err(|error| explain_program(XDP, &error))?;
+        for name in [XDP, clock::PROGRAM] {
+            if let Some(program) = ebpf.program_mut(name) {
+                let xdp: &mut Xdp = program.try_into().map_err(|error| explain_program(name, &error))?;
+                xdp.load().map_err(|error| explain_program(name, &error))?;
+            }
         }
         for (name, ..) in TC {
             if let Some(program) = ebpf.program_mut(name) {

@@ -5,6 +5,7 @@
 //! pinned under `PIN_DIR/vN`, N being the version of the layouts; only [`detach_all`] ends it.
 
 mod attach;
+mod clock;
 pub mod counters;
 pub mod decap;
 pub mod error;

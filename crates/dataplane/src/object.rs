@@ -12,6 +12,7 @@ use lvs_core::conn::tcp::TIMEOUTS_S;
 use lvs_core::table::{Config, GROUP_SLOTS, SLOTS_PER_CONNECTION, TABLE_VERSION, Tables, ticks_of_seconds};
 use rustix::fs::{FlockOperation, flock, statfs};
 
+use crate::clock;
 use crate::error::Error;
 use crate::pod::{Mapping, Record};
 use crate::tables::MappedTables;
@@ -61,8 +62,12 @@ impl Object {
         let found = Pins::read(bytes, &folder)?;
         let slot_count = found.slot_count.unwrap_or_else(|| groups(max_connections) * GROUP_SLOTS);
         match open(bytes, &folder, &found, slot_count, lock) {
-            Ok(object) => {
+            Ok(mut object) => {
                 let adopted = object.seed(slot_count / GROUP_SLOTS)?;
+                let tables = Arc::clone(&object.tables);
+                if let Some(config) = tables.config() {
+                    clock::calibrate(&mut object.ebpf, config);
+                }
                 Ok(Self { adopted, ..object })
             }
             Err(error) => {

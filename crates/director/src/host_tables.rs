@@ -42,6 +42,10 @@ impl HostTables {
             reuse_mode: Default::default(),
             icmp_per_second: Default::default(),
             pad: Default::default(),
+            jiffy_ns: Default::default(),
+            clock_offset_ns: Default::default(),
+            sample_jiffies: Default::default(),
+            sample_ns: Default::default(),
         };
         config.seed.store(7);
         config.groups.store(GROUPS);

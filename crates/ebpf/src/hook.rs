@@ -36,7 +36,7 @@ type Fib = [u64; 8];
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_pick(service: u32) -> u32 {
-    let maps = Maps::at(0);
+    let maps = Maps::timeless();
     match maps.service(service) {
         Some(service) => sched::pick(&maps, service),
         None => sched::NONE,
@@ -144,7 +144,7 @@ fn resolve(context: *mut core::ffi::c_void, interface: u32, hop: &NextHop, famil
 #[inline(always)]
 fn finish(hop: &NextHop, interface: u32, code: u32, now: u32) {
     let (mut interface, mut code) = (interface, code);
-    if let Some(port) = Maps::at(now).port(interface) {
+    if let Some(port) = Maps::timeless().port(interface) {
         code |= port.flags;
         if port.parent != 0 {
             interface = port.parent;
@@ -166,7 +166,7 @@ fn words(high: u64, low: u64) -> [u32; 4] {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_resolve_xdp(context: *mut xdp_md, index: u32, family: u32, now: u32) -> u32 {
-    if let Some(hop) = Maps::at(now).cached_hop(index) {
+    if let Some(hop) = Maps::timeless().cached_hop(index) {
         // SAFETY: the kernel's context.
         let interface = unsafe { (*context).ingress_ifindex };
         resolve(context.cast(), interface, hop, family, now);
@@ -178,7 +178,7 @@ extern "C" fn lvs_resolve_xdp(context: *mut xdp_md, index: u32, family: u32, now
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_resolve_skb(context: *mut __sk_buff, index: u32, family: u32, now: u32) -> u32 {
-    if let Some(hop) = Maps::at(now).cached_hop(index) {
+    if let Some(hop) = Maps::timeless().cached_hop(index) {
         // SAFETY: the kernel's context.
         let interface = unsafe { (*context).ifindex };
         resolve(context.cast(), interface, hop, family, now);

@@ -49,6 +49,13 @@ pub fn lvs_xdp(context: XdpContext) -> u32 {
     }
 }
 
+/// Run by the daemon, never attached: tells it what jiffies and the coarse clock say at one moment.
+#[xdp]
+pub fn lvs_clock(_: XdpContext) -> u32 {
+    maps::Maps::new().sample_clocks();
+    xdp_action::XDP_PASS
+}
+
 /// Packets coming in, before the kernel routes them.
 #[classifier]
 pub fn lvs_tc_ingress(context: TcContext) -> i32 {

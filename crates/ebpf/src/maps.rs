@@ -4,14 +4,14 @@ use core::{cell::Cell, ffi::c_void};
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    helpers::{bpf_ktime_get_coarse_ns, bpf_loop},
+    helpers::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_loop},
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray},
 };
 use lvs_atomic::Atomic64;
 use lvs_core::{
     counter::Counter,
-    sched::{self, BLOCKS_MAX, Block, Span},
+    sched::{self, BLOCK, Block, Span},
     table::{
         COUNTERS_MAX, Config, ENDPOINTS_MAX, Endpoint, FRAGMENTS_MAX, FragmentKey, FragmentValue,
         GROUP_SLOTS, MEMBERS_MAX, Member, NEXT_HOPS_MAX, NextHop, PORTS_MAX, Pace, Port, SERVERS_MAX,
@@ -45,8 +45,8 @@ static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_
 static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(PORTS_MAX, 0);
 
 /// The maps as core asks for them, at one moment.
-#[derive(Clone)]
 pub(crate) struct Maps {
+    config: Option<&'static Config>,
     /// The moment; 0: not asked for yet.
     now: Cell<u32>,
 }
@@ -61,7 +61,41 @@ impl Maps {
     /// The maps at a moment that is known already.
     #[inline(always)]
     pub(crate) fn at(now: u32) -> Self {
-        Self { now: Cell::new(now) }
+        Self { config: CONFIG.get(0), now: Cell::new(now) }
+    }
+
+    /// The maps for who asks neither for settings nor for the time.
+    #[inline(always)]
+    pub(crate) fn timeless() -> Self {
+        Self { config: None, now: Cell::new(0) }
+    }
+
+    /// The coarse monotonic clock: by way of jiffies, which cost nothing, when the daemon has found what a jiffy is.
+    #[inline(always)]
+    fn clock(&self) -> u64 {
+        let jiffy = match self.config {
+            Some(config) => config.jiffy_ns.load(),
+            None => 0,
+        };
+        match self.config {
+            // SAFETY: a helper call without arguments.
+            Some(config) if jiffy != 0 => {
+                unsafe { bpf_jiffies64() }.wrapping_mul(jiffy).wrapping_add(config.clock_offset_ns.load())
+            }
+            // SAFETY: as above.
+            _ => unsafe { bpf_ktime_get_coarse_ns() },
+        }
+    }
+
+    /// Notes what both clocks say at this moment, for the daemon.
+    #[inline(always)]
+    pub(crate) fn sample_clocks(&self) {
+        if let Some(config) = self.config {
+            // SAFETY: helper calls without arguments.
+            let (jiffies, ns) = unsafe { (bpf_jiffies64(), bpf_ktime_get_coarse_ns()) };
+            config.sample_jiffies.store(jiffies);
+            config.sample_ns.store(ns);
+        }
     }
 
     #[inline(always)]
@@ -98,7 +132,7 @@ impl Maps {
 impl Tables for Maps {
     #[inline(always)]
     fn config(&self) -> Option<&Config> {
-        CONFIG.get(0)
+        self.config
     }
     #[inline(always)]
     fn now(&self) -> u32 {
@@ -106,8 +140,7 @@ impl Tables for Maps {
         if known != 0 {
             return known;
         }
-        // SAFETY: a helper call without arguments.
-        let now = (unsafe { bpf_ktime_get_coarse_ns() } >> TICK_SHIFT) as u32;
+        let now = (self.clock() >> TICK_SHIFT) as u32;
         self.now.set(now);
         now
     }
@@ -143,6 +176,10 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn walk_on(&self, span: &Span, at_least: u32) -> u64 {
+        if span.most <= BLOCK {
+            let block = span.block(0);
+            return lvs_walk(block.first, block.from, block.len, at_least);
+        }
         let mut scan = Scan { span: *span, argument: at_least, pad: 0, result: 0 };
         each_block(walk_block, &mut scan);
         scan.result
@@ -155,6 +192,10 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn least_of(&self, span: &Span, weighted: bool) -> u32 {
+        if span.most <= BLOCK {
+            let block = span.block(0);
+            return lvs_least(block.first, block.from, block.len, sched::NONE, weighted as u32);
+        }
         let mut scan = Scan { span: *span, argument: weighted as u32, pad: 0, result: 0 };
         each_block(least_block, &mut scan);
         scan.result as u32
@@ -176,7 +217,7 @@ type Turn = unsafe extern "C" fn(u32, *mut Scan) -> i64;
 #[inline(always)]
 fn each_block(turn: Turn, scan: &mut Scan) {
     // SAFETY: the kernel calls `turn` with the number of the turn and the pointer it is given here.
-    unsafe { bpf_loop(BLOCKS_MAX, turn as *mut c_void, (scan as *mut Scan).cast(), 0) };
+    unsafe { bpf_loop(scan.span.most.div_ceil(BLOCK), turn as *mut c_void, (scan as *mut Scan).cast(), 0) };
 }
 
 unsafe extern "C" fn walk_block(turn: u32, scan: *mut Scan) -> i64 {
@@ -210,19 +251,19 @@ unsafe extern "C" fn least_block(turn: u32, scan: *mut Scan) -> i64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_walk(first: u32, from: u32, len: u32, at_least: u32) -> u64 {
-    sched::walk(&Maps::at(0), &Block { first, from, len }, at_least)
+    sched::walk(&Maps::timeless(), &Block { first, from, len }, at_least)
 }
 
 /// As [`lvs_walk`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_greatest(first: u32, from: u32, len: u32) -> u32 {
-    sched::greatest(&Maps::at(0), &Block { first, from, len })
+    sched::greatest(&Maps::timeless(), &Block { first, from, len })
 }
 
 /// As [`lvs_walk`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvs_least(first: u32, from: u32, len: u32, best: u32, weighted: u32) -> u32 {
-    sched::least(&Maps::at(0), &Block { first, from, len }, best, weighted != 0)
+    sched::least(&Maps::timeless(), &Block { first, from, len }, best, weighted != 0)
 }

@@ -331,6 +331,10 @@ fn config() -> Config {
         reuse_mode: Atomic32::new(1),
         icmp_per_second: Atomic32::new(1000),
         pad: Atomic32::new(0),
+        jiffy_ns: Atomic64::new(0),
+        clock_offset_ns: Atomic64::new(0),
+        sample_jiffies: Atomic64::new(0),
+        sample_ns: Atomic64::new(0),
     };
     for (cell, seconds) in config.tcp_timeouts.iter().zip(TIMEOUTS_S) {
         cell.store(ticks_of_seconds(seconds));
