@@ -127,7 +127,7 @@ fn breaches(now: &[Figures], then: &[Figures]) -> Vec<String> {
         ];
         for (what, now, then) in pairs {
             let change = percent(now, then);
-            if change > GROWTH_MAX || change < -SHRINK_MAX {
+            if !(-SHRINK_MAX..=GROWTH_MAX).contains(&change) {
                 breaches.push(format!("{}: {now} {what}, budget {then} ({change:+.1} %)", figures.program));
             }
         }
