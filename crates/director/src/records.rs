@@ -11,10 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use lvs_core::address::Address;
-use lvs_core::conn::relief;
 use lvs_core::conn::tcp::{ESTABLISHED, FIN_WAIT};
+use lvs_core::conn::weigh_load;
 use lvs_core::endpoint;
-use lvs_core::sched::wrr;
+use lvs_core::sched::{rr, wrr};
 use lvs_core::table::{
     METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL, SCHEDULER_LC, SCHEDULER_NONE, SCHEDULER_RR,
     SCHEDULER_WLC, SCHEDULER_WRR, SERVER_AVAILABLE, SERVERS_MAX, SERVICE_ACTIVE, SERVICES_MAX, Server,
@@ -271,7 +271,7 @@ impl Writer {
                 .get(&entry.id)
                 .copied()
                 .map_or_else(|| first_cursor(entry.service.scheduler, plan), u64::from),
-            Scheduler::Rr => u64::from(moved_cursor(cursor as u32, &before, &servers)),
+            Scheduler::Rr => u64::from(rr::moved(cursor as u32, &before, &servers)),
             Scheduler::Wrr => match self.weights.get(&entry.id) {
                 Some(weight) => u64::from(*weight),
                 // Not a change of this batch: a restart. The pointer stays when the list did.
@@ -378,16 +378,6 @@ fn write_source(record: &Server, to: IpAddr, source: SourceOf<'_>) {
     record.source_low.store(address.low);
 }
 
-/// The overload flag after an edit (spec 1.3, 2026).
-fn weigh_load(record: &Server) {
-    let (total, upper) = (record.total.load(), record.upper.load());
-    if upper == 0 || total < relief(record) {
-        record.overloaded.store(0);
-    } else if total >= upper {
-        record.overloaded.store(1);
-    }
-}
-
 fn retire_server<T: Tables>(tables: &T, id: ServerId) {
     if let Some(record) = tables.server(id.0) {
         record.flags.store(0);
@@ -440,17 +430,6 @@ fn first_cursor(scheduler: Scheduler, plan: (u32, u32)) -> u64 {
         Scheduler::Wrr => u64::from(wrr::replan(0, plan)),
         Scheduler::None | Scheduler::Rr | Scheduler::Lc | Scheduler::Wlc => 0,
     }
-}
-
-/// rr's pointer in the new list: at the same server; at the nearest one before it that is left when it was deleted; at
-/// the head when there is none (spec 4.1). Positions + 1, 0 is the head.
-fn moved_cursor(cursor: u32, before: &[u32], after: &[u32]) -> u32 {
-    if before == after {
-        return cursor;
-    }
-    let passed = &before[..before.len().min(cursor as usize)];
-    let found = passed.iter().rev().find_map(|server| after.iter().position(|other| other == server));
-    found.map_or(0, |position| position as u32 + 1)
 }
 
 #[cfg(test)]
