@@ -25,13 +25,12 @@ fn refused_in_one_line(ran: &Ran) {
 }
 
 #[test]
-#[ignore = "without CAP_PERFMON the verifier prohibits pointer arithmetic in lvs_xdp (VERIFIER 12)"]
-fn two_capabilities_are_enough() {
-    if !root_or_skip("two_capabilities_are_enough") {
+fn three_capabilities_are_enough() {
+    if !root_or_skip("three_capabilities_are_enough") {
         return;
     }
     for hook in Hook::ALL {
-        let prefix = ["setpriv", "--bounding-set=-all,+bpf,+net_admin", "--no-new-privs"];
+        let prefix = ["setpriv", "--bounding-set=-all,+bpf,+net_admin,+perfmon", "--no-new-privs"];
         let mut lab = Lab::builder().servers(2).hook(hook).lvsd_prefix(&prefix).build();
         lab.start_lvsd();
         for family in Family::ALL {

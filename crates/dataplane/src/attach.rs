@@ -451,7 +451,7 @@ fn explain_refusal(error: &ProgramError) -> String {
         Some(Errno::BUSY | Errno::EXIST) => "another program is attached there".to_owned(),
         Some(Errno::OPNOTSUPP) => "its driver has no such hook".to_owned(),
         Some(Errno::RANGE | Errno::INVAL) => "its driver refuses it (MTU or offloads)".to_owned(),
-        Some(Errno::PERM) => "not permitted (CAP_BPF and CAP_NET_ADMIN are needed)".to_owned(),
+        Some(Errno::PERM) => "not permitted (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)".to_owned(),
         _ => chain(error),
     }
 }

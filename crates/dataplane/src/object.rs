@@ -342,6 +342,7 @@ pub(crate) fn explain_program(program: &str, error: &aya::programs::ProgramError
 fn missing_capability() -> Option<Error> {
     const CAP_NET_ADMIN: u32 = 12;
     const CAP_SYS_ADMIN: u32 = 21;
+    const CAP_PERFMON: u32 = 38;
     const CAP_BPF: u32 = 39;
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
@@ -349,6 +350,9 @@ fn missing_capability() -> Option<Error> {
     let holds = |capability: u32| held & (1 << capability) != 0;
     if !holds(CAP_BPF) && !holds(CAP_SYS_ADMIN) {
         return Some(Error::MissingCapability("CAP_BPF"));
+    }
+    if !holds(CAP_PERFMON) && !holds(CAP_SYS_ADMIN) {
+        return Some(Error::MissingCapability("CAP_PERFMON"));
     }
     (!holds(CAP_NET_ADMIN)).then_some(Error::MissingCapability("CAP_NET_ADMIN"))
 }
