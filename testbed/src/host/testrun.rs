@@ -34,7 +34,7 @@ pub struct Ran {
 pub struct TestRun {
     object: Object,
     ports: HashMap<MapData, u32, [u32; 2]>,
-    pins: PathBuf,
+    _pins: Pins,
 }
 
 /// Runs `work` on a thread of its own in a network namespace of its own, on one processor. The namespace ends with it.
@@ -70,12 +70,13 @@ impl TestRun {
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-testrun-{}-{number}", std::process::id()));
-        let object = Object::load(OBJECT, &pins, 1).unwrap_or_else(|error| panic!("{error}"));
-        let version = fs::read_dir(&pins).expect("pins").flatten().next().expect("a folder of this version");
+        let pins = Pins(format!("/sys/fs/bpf/lvs-testrun-{}-{number}", std::process::id()).into());
+        let object = Object::load(OBJECT, &pins.0, 1).unwrap_or_else(|error| panic!("{error}"));
+        let version =
+            fs::read_dir(&pins.0).expect("pins").flatten().next().expect("a folder of this version");
         let map = MapData::from_pin(version.path().join("PORTS")).expect("the pinned table of interfaces");
         let ports = HashMap::try_from(Map::HashMap(map)).expect("the table of interfaces");
-        Self { object, ports, pins }
+        Self { object, ports, _pins: pins }
     }
 
     /// The object's tables.
@@ -134,15 +135,18 @@ impl Default for TestRun {
     }
 }
 
-impl Drop for TestRun {
+/// The folder of pins, removed whatever happens.
+struct Pins(PathBuf);
+
+impl Drop for Pins {
     fn drop(&mut self) {
-        for folder in fs::read_dir(&self.pins).into_iter().flatten().flatten() {
+        for folder in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             for pin in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
                 let _ = fs::remove_file(pin.path());
             }
             let _ = fs::remove_dir(folder.path());
         }
-        let _ = fs::remove_dir(&self.pins);
+        let _ = fs::remove_dir(&self.0);
     }
 }
 
