@@ -33,15 +33,16 @@ pub(crate) struct Row {
     /// In `unit`.
     value: f64,
     unit: &'static str,
-    /// Times what nftables did in the same rounds.
+    /// Times what nftables did: median of the rounds' ratios.
     to_nftables: Option<f64>,
-    /// Times what plain forwarding did in the same rounds.
+    /// Times what plain forwarding did: median of the rounds' ratios.
     to_forwarding: Option<f64>,
     samples: Vec<f64>,
 }
 
 /// One figure of one round.
 struct Sample {
+    round: usize,
     kind: Kind,
     measure: &'static str,
     unit: &'static str,
@@ -60,7 +61,7 @@ pub(crate) fn run(quick: bool, only: &str) -> Result<Vec<Row>, String> {
     for round in 0..if quick { 1 } else { 3 } {
         for kind in &kinds {
             println!("round {}: {}", round + 1, kind.name());
-            if let Err(why) = measure(*kind, &world, quick, &mut samples) {
+            if let Err(why) = measure(*kind, &world, quick, round, &mut samples) {
                 println!("  left out: {why}");
             }
         }
@@ -73,12 +74,18 @@ pub(crate) fn run(quick: bool, only: &str) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-fn measure(kind: Kind, world: &World, quick: bool, samples: &mut Vec<Sample>) -> Result<(), String> {
+fn measure(
+    kind: Kind,
+    world: &World,
+    quick: bool,
+    round: usize,
+    samples: &mut Vec<Sample>,
+) -> Result<(), String> {
     world.offloads(!kind.is_xdp(), false)?;
     let mut running = Running::start(kind, world)?;
     let mut add = |measure, unit, value| {
         println!("  {measure:<28} {value:>12.2} {unit}");
-        samples.push(Sample { kind, measure, unit, value });
+        samples.push(Sample { round, kind, measure, unit, value });
     };
     tcp(kind, world, &running, quick, &mut add)?;
     if kind.takes_udp() {
@@ -258,12 +265,9 @@ fn median(mut samples: Vec<f64>) -> f64 {
 }
 
 fn rows(kinds: &[Kind], samples: &[Sample]) -> Vec<Row> {
-    let of = |kind: Kind, measure: &str| -> Vec<f64> {
-        samples
-            .iter()
-            .filter(|sample| sample.kind == kind && sample.measure == measure)
-            .map(|sample| sample.value)
-            .collect()
+    let of = |kind: Kind, measure: &str| -> Vec<(usize, f64)> {
+        let matching = samples.iter().filter(|sample| sample.kind == kind && sample.measure == measure);
+        matching.map(|sample| (sample.round, sample.value)).collect()
     };
     let mut measures: Vec<(&'static str, &'static str)> = Vec::new();
     for sample in samples {
@@ -278,18 +282,24 @@ fn rows(kinds: &[Kind], samples: &[Sample]) -> Vec<Row> {
             if own.is_empty() {
                 continue;
             }
+            // Round by round, and then the median: both of a pair had the same neighbours on the machine.
             let to = |other: Kind| {
-                let other = median(of(other, measure));
-                (!other.is_nan()).then(|| median(own.clone()) / other)
+                let other = of(other, measure);
+                let pair = |(round, value): &(usize, f64)| {
+                    other.iter().find(|(same, _)| same == round).map(|(_, other)| value / other)
+                };
+                let ratios: Vec<f64> = own.iter().filter_map(pair).collect();
+                (!ratios.is_empty()).then(|| median(ratios))
             };
+            let values: Vec<f64> = own.iter().map(|(_, value)| *value).collect();
             rows.push(Row {
                 balancer: kind.name(),
                 measure,
-                value: median(own.clone()),
+                value: median(values.clone()),
                 unit,
                 to_nftables: to(Kind::Nftables),
                 to_forwarding: to(Kind::Forwarding),
-                samples: own,
+                samples: values,
             });
         }
     }
