@@ -12,9 +12,9 @@ use crate::{
     sched,
     table::{
         Config, ENDPOINT_INDEX, ENDPOINT_REMOVED, ENDPOINT_VIRTUAL, FAMILY_V4, FRAGMENT_TICKS, FragmentKey,
-        FragmentValue, HOP_FINDING, HOP_LINK, HOP_LOCAL, HOP_UNREACHABLE, Hook, ICMP, ICMP_V6,
-        METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL, NextHop, SERVER_AVAILABLE, SERVICE_ACTIVE,
-        Server, Slot, TCP, UDP, ports_word, profile_family, profile_method,
+        FragmentValue, HOP_FINDING, HOP_LINK, HOP_LOCAL, HOP_UNREACHABLE, HOP_UNRESOLVED, Hook, ICMP,
+        ICMP_V6, METHOD_DIRECT_ROUTE, METHOD_MASQUERADE, METHOD_TUNNEL, NextHop, SERVER_AVAILABLE,
+        SERVICE_ACTIVE, Server, Slot, TCP, UDP, ports_word, profile_family, profile_method,
     },
     verdict,
     wire::Frame,
@@ -446,8 +446,13 @@ fn outbound<F: Frame, H: Hook>(frame: &mut F, hook: &H, config: &Config, flow: &
         return verdict::PASS;
     }
     let direct = can_go(frame, flow, hop);
+    // An unresolved client goes by the kernel's neighbour code, not up the stack: there its new source, the virtual address, is
+    // the director's own and dropped as martian.
     let ready = match hop {
-        Some(hop) => direct && forward::is_ready::<H>(hop),
+        Some(hop) => {
+            (direct && forward::is_ready::<H>(hop))
+                || (H::SKB && hop.code.load() & HOP_FINDING == HOP_UNRESOLVED)
+        }
         None => false,
     };
     if !H::SKB && !ready {

@@ -23,13 +23,14 @@ pub const MEMBERS_MAX: u32 = 65_536;
 /// Endpoints in each of the table's two halves: a power of two, at most half full.
 pub const ENDPOINTS_MAX: u32 = 65_536;
 /// Places looked at for one endpoint.
-pub const ENDPOINT_PROBES_MAX: u32 = 16;
+pub const ENDPOINT_PROBES_MAX: u32 = 32;
 /// Slots of one group of the connection table.
 pub const GROUP_SLOTS: u32 = 16;
 /// Places of a home: its own group and one alternative group, less the bit that says "there are more".
 pub const PLACES_MAX: u32 = 2 * GROUP_SLOTS - 1;
-/// Slots made per connection allowed, as a fraction: 15/8 of 64 bytes are 120 bytes a connection.
-pub const SLOTS_PER_CONNECTION: (u64, u64) = (15, 8);
+/// Slots made per connection allowed, as a fraction: 29/16 of 64 bytes are 116 bytes a connection, which leaves 12 of 128 for
+/// all other tables at a million connections.
+pub const SLOTS_PER_CONNECTION: (u64, u64) = (29, 16);
 /// Next hops kept on each processor: a power of two.
 pub const NEXT_HOPS_MAX: u32 = 1024;
 /// Fragment trains remembered at a time.
