@@ -11,6 +11,9 @@ const DIRECT_ROUTE: &str = "-g";
 const REQUEST_COUNT: u32 = 600;
 /// Clients at once, and how long they go on.
 const WORKER_COUNT: usize = 4;
+/// Requests that may come from a client port used a moment ago: behind DR and tunnels such a connection is still in
+/// FIN_WAIT and keeps its real server (spec 2.4), so that rr is not asked.
+const REUSED_PORTS_MAX: u64 = 3;
 const LOAD_TIME: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn everything_arrives(hook: Hook, method: &str) {
@@ -29,7 +32,8 @@ fn everything_arrives(hook: Hook, method: &str) {
         let tally = lab.http(family.http(), REQUEST_COUNT);
         assert_eq!(tally.failed(), 0, "{family:?}: {tally}");
         for server in ["server1", "server2", "server3"] {
-            assert_eq!(tally.of(server), u64::from(REQUEST_COUNT) / 3, "rr takes turns, {family:?}: {tally}");
+            let apart = tally.of(server).abs_diff(u64::from(REQUEST_COUNT) / 3);
+            assert!(apart <= REUSED_PORTS_MAX, "rr takes turns, {family:?}: {tally}");
         }
 
         // 30 sockets are 30 connections, ten for each server, each asked ten times.
