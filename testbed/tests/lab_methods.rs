@@ -9,11 +9,11 @@ const DIRECT_ROUTE: &str = "-g";
 
 /// Requests one after the other; divisible by the three real servers.
 const REQUEST_COUNT: u32 = 600;
-/// Clients at once, and how long they go on.
-const WORKER_COUNT: usize = 4;
 /// Requests that may come from a client port used a moment ago: behind DR and tunnels such a connection is still in
 /// FIN_WAIT and keeps its real server (spec 2.4), so that rr is not asked.
 const REUSED_PORTS_MAX: u64 = 3;
+/// Clients at once, and how long they go on.
+const WORKER_COUNT: usize = 4;
 const LOAD_TIME: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn everything_arrives(hook: Hook, method: &str) {
